@@ -1,0 +1,255 @@
+"""Pixels as decoded → pixels as the network wants them, and the way back for coordinates.
+
+`preprocess` is the only function in the project that resizes an image for a network: serving, calibration, evaluation
+and parity checks all call it, so that training and serving cannot drift apart.
+"""
+
+import threading
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+import cv2
+import cykooz_resizer as fir
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+# Beyond this many source pixels for each target pixel (on one axis), whole blocks are averaged first; the proper
+# filter then works on an image at least this many times too large, where the difference cannot be seen (Pillow calls
+# it `reducing_gap` and says that 3 is "almost indistinguishable").
+_REDUCING_GAP = 3.0
+
+
+class Resize(StrEnum):
+    """How an image of any size becomes one of the network's size."""
+
+    STRETCH = "stretch"
+    SHORTEST_EDGE = "shortest_edge"
+    LETTERBOX = "letterbox"
+
+
+class Interpolation(StrEnum):
+    """The resampling filter; all three are widened when shrinking, so none aliases."""
+
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+    AREA = "area"
+
+
+class PadAnchor(StrEnum):
+    """Where a letterboxed image lies within its padding."""
+
+    CENTER = "center"
+    TOP_LEFT = "top_left"
+
+
+_FILTERS = {
+    Interpolation.BILINEAR: fir.FilterType.bilinear,
+    Interpolation.BICUBIC: fir.FilterType.catmull_rom,
+    Interpolation.AREA: fir.FilterType.box,
+}
+
+
+class PreprocessSpec(BaseModel):
+    """What happens between a decoded image and the network's input; colour and scale are dealt with in the graph."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: int = Field(gt=0, le=8192)
+    width: int = Field(gt=0, le=8192)
+    resize: Resize
+    interpolation: Interpolation
+    shortest_edge: int | None = Field(default=None, gt=0, le=8192)
+    """Size of the shorter side before the centre crop; only for `Resize.SHORTEST_EDGE`."""
+    pad_value: int = Field(default=114, ge=0, le=255)
+    pad_anchor: PadAnchor = PadAnchor.CENTER
+
+    @model_validator(mode="after")
+    def _shortest_edge_fits(self) -> Self:
+        if (self.resize is Resize.SHORTEST_EDGE) != (self.shortest_edge is not None):
+            raise ValueError("shortest_edge belongs to resize=shortest_edge, and is needed there")
+        if self.shortest_edge is not None and self.shortest_edge < max(self.height, self.width):
+            raise ValueError("shortest_edge must be at least as large as the crop")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How image coordinates became input coordinates: ``input = image * scale + offset``, in pixels, on each axis."""
+
+    image_width: int
+    image_height: int
+    input_width: int
+    input_height: int
+    scale_x: float
+    scale_y: float
+    offset_x: float
+    offset_y: float
+
+    @classmethod
+    def of(cls, image_width: int, image_height: int, spec: PreprocessSpec) -> Self:
+        """The geometry that `preprocess` will give an image of this size."""
+        if spec.resize is Resize.STRETCH:
+            resized, offset = (spec.width, spec.height), (0, 0)
+        elif spec.resize is Resize.SHORTEST_EDGE:
+            resized = _scale_to(spec.shortest_edge or 0, min(image_width, image_height), image_width, image_height)
+            offset = (-round((resized[0] - spec.width) / 2), -round((resized[1] - spec.height) / 2))
+        else:
+            resized = _fit_within(spec.width, spec.height, image_width, image_height)
+            spare = (spec.width - resized[0], spec.height - resized[1])
+            offset = (spare[0] // 2, spare[1] // 2) if spec.pad_anchor is PadAnchor.CENTER else (0, 0)
+        return cls(
+            image_width=image_width,
+            image_height=image_height,
+            input_width=spec.width,
+            input_height=spec.height,
+            scale_x=resized[0] / image_width,
+            scale_y=resized[1] / image_height,
+            offset_x=float(offset[0]),
+            offset_y=float(offset[1]),
+        )
+
+    def to_image(self, points: Floats) -> Floats:
+        """Map points f32 [..., 2] (x, y) from input pixels to image pixels, kept inside the image."""
+        mapped = (points - self._offset) / self._scale
+        return np.clip(mapped, 0, np.array([self.image_width, self.image_height], np.float32)).astype(np.float32)
+
+    def to_input(self, points: Floats) -> Floats:
+        """Map points f32 [..., 2] (x, y) from image pixels to input pixels; they may lie outside the input."""
+        return (points * self._scale + self._offset).astype(np.float32)
+
+    def boxes_to_image(self, boxes: Floats) -> Floats:
+        """Map boxes f32 [N, 4] (xyxy in 0…1 of the input) to image pixels, kept inside the image."""
+        corners = boxes.reshape(-1, 2, 2) * np.array([self.input_width, self.input_height], np.float32)
+        return self.to_image(corners).reshape(-1, 4)
+
+    def map_to_image(self, dense: Floats, interpolation: int = cv2.INTER_LINEAR) -> Floats:
+        """Map a dense map [h, w] that covers the whole input onto the image [image_height, image_width].
+
+        What the network did not see (outside a centre crop) becomes 0; what lay in the padding is dropped.
+        """
+        height, width = dense.shape
+        to_map = np.array([width / self.input_width, height / self.input_height], np.float64)
+        scale, offset = self._scale * to_map, self._offset * to_map
+        # warpAffine samples at integer positions, which are pixel centres: x_map + ½ = (x_image + ½) * scale + offset.
+        shift = scale * 0.5 + offset - 0.5
+        matrix = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]], np.float64)
+        mapped = cv2.warpAffine(
+            dense,
+            matrix,
+            (self.image_width, self.image_height),
+            flags=interpolation | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return self._forget_unseen(mapped.astype(np.float32, copy=False))
+
+    def _forget_unseen(self, mapped: Floats) -> Floats:
+        """Set to 0, in place, what lies outside the part of the image that the network saw."""
+        size = np.array([self.input_width, self.input_height], np.float64)
+        low = np.round(-self._offset / self._scale).astype(int)
+        high = np.round((size - self._offset) / self._scale).astype(int)
+        mapped[: max(low[1], 0)] = 0
+        mapped[max(high[1], 0) :] = 0
+        mapped[:, : max(low[0], 0)] = 0
+        mapped[:, max(high[0], 0) :] = 0
+        return mapped
+
+    @property
+    def _scale(self) -> npt.NDArray[np.float64]:
+        return np.array([self.scale_x, self.scale_y], np.float64)
+
+    @property
+    def _offset(self) -> npt.NDArray[np.float64]:
+        return np.array([self.offset_x, self.offset_y], np.float64)
+
+
+def preprocess(pixels: Pixels, spec: PreprocessSpec) -> tuple[Pixels, Geometry]:
+    """Resize decoded pixels uint8 [H, W, 3] to the network's input uint8 [height, width, 3].
+
+    Bicubic and bilinear are those of Pillow (antialiased when shrinking), which torchvision, timm and transformers
+    evaluate with, to within one grey level; the resize and the crop are one step, so nothing is computed that is then
+    thrown away.
+    """
+    height, width = pixels.shape[:2]
+    geometry = Geometry.of(width, height, spec)
+    if spec.resize is not Resize.LETTERBOX:
+        box = (
+            -geometry.offset_x / geometry.scale_x,
+            -geometry.offset_y / geometry.scale_y,
+            spec.width / geometry.scale_x,
+            spec.height / geometry.scale_y,
+        )
+        return _resample(pixels, box, spec.width, spec.height, spec.interpolation), geometry
+    inner_width, inner_height = round(width * geometry.scale_x), round(height * geometry.scale_y)
+    inner = _resample(pixels, (0, 0, width, height), inner_width, inner_height, spec.interpolation)
+    canvas = np.full((spec.height, spec.width, 3), spec.pad_value, np.uint8)
+    left, top = int(geometry.offset_x), int(geometry.offset_y)
+    canvas[top : top + inner_height, left : left + inner_width] = inner
+    return canvas, geometry
+
+
+def _scale_to(target: int, side: int, width: int, height: int) -> tuple[int, int]:
+    """Scale so that ``side`` becomes ``target``; truncating, as torchvision's Resize does."""
+    return max(1, int(target * width / side)), max(1, int(target * height / side))
+
+
+def _fit_within(max_width: int, max_height: int, width: int, height: int) -> tuple[int, int]:
+    scale = min(max_width / width, max_height / height)
+    return min(max_width, max(1, round(width * scale))), min(max_height, max(1, round(height * scale)))
+
+
+class _ThreadLocalResizer(threading.local):
+    """One resizer a thread: it keeps scratch memory between calls and must not be shared."""
+
+    def __init__(self) -> None:
+        self.resizer = fir.Resizer()
+
+
+_local = _ThreadLocalResizer()
+
+
+def _resample(
+    pixels: Pixels, box: tuple[float, float, float, float], width: int, height: int, interpolation: Interpolation
+) -> Pixels:
+    """Resample ``box`` (left, top, width, height; fractions count) of ``pixels`` to ``height`` x ``width``."""
+    pixels, box = _reduce(pixels, box, width, height)
+    rows, columns = pixels.shape[:2]
+    left, top = max(0.0, box[0]), max(0.0, box[1])
+    crop = fir.CropBox(left, top, min(box[2], columns - left), min(box[3], rows - top))
+    source = fir.ImageData(columns, rows, fir.PixelType.U8x3, pixels.tobytes())
+    target = fir.ImageData(width, height, fir.PixelType.U8x3)
+    convolution = fir.ResizeAlg.convolution(_FILTERS[interpolation])
+    _local.resizer.resize(source, target, fir.ResizeOptions(convolution, crop_box=crop))
+    return np.frombuffer(target.get_buffer(), np.uint8).reshape(height, width, 3)
+
+
+def _reduce(
+    pixels: Pixels, box: tuple[float, float, float, float], width: int, height: int
+) -> tuple[Pixels, tuple[float, float, float, float]]:
+    """Average whole blocks of an image that is far too large, cut to the part that ``box`` needs.
+
+    Besides being quick, this runs outside the interpreter lock, which the resampler holds: a 50-megapixel photograph
+    does not stop the others' requests.
+    """
+    left, top, box_width, box_height = box
+    factor_x = max(1, int(box_width / (width * _REDUCING_GAP)))
+    factor_y = max(1, int(box_height / (height * _REDUCING_GAP)))
+    if factor_x == 1 and factor_y == 1:
+        return pixels, box
+    rows, columns = pixels.shape[:2]
+    x0, y0 = int(left) // factor_x * factor_x, int(top) // factor_y * factor_y
+    x1, y1 = min(columns, -int(-(left + box_width) // 1)), min(rows, -int(-(top + box_height) // 1))
+    part = pixels[y0:y1, x0:x1]
+    size = -(-(x1 - x0) // factor_x), -(-(y1 - y0) // factor_y)
+    reduced = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+    scale_x, scale_y = size[0] / (x1 - x0), size[1] / (y1 - y0)
+    return reduced.astype(np.uint8, copy=False), (
+        (left - x0) * scale_x,
+        (top - y0) * scale_y,
+        box_width * scale_x,
+        box_height * scale_y,
+    )

@@ -1,0 +1,111 @@
+"""Where a model repository keeps what, and how a version comes into it: wholly, or not at all."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from contract.card import ModelCard
+
+CARD = "card.json"
+LABELS = "labels.txt"
+GOLDEN = "golden.npz"
+CONFIG = "config.pbtxt"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,127}")
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+
+
+class RepositoryError(Exception):
+    """A model repository that cannot be read or written as asked."""
+
+
+class Repository:
+    """A folder of models, each a folder of numbered versions, as Triton lays it out."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def models(self) -> list[str]:
+        """Names of the models that have at least one complete version, sorted."""
+        if not self.root.is_dir():
+            return []
+        names = (entry.name for entry in self.root.iterdir() if entry.is_dir() and _NAME.fullmatch(entry.name))
+        return sorted(name for name in names if self.versions(name))
+
+    def versions(self, model: str) -> list[int]:
+        """Complete versions of a model, ascending; unfinished (temporary) folders are not among them."""
+        folder = self.model_path(model)
+        if not folder.is_dir():
+            return []
+        numbers = (entry.name for entry in folder.iterdir() if _VERSION.fullmatch(entry.name))
+        return sorted(int(number) for number in numbers if (folder / number / CARD).is_file())
+
+    def model_path(self, model: str) -> Path:
+        """The model's folder; RepositoryError for a name that could lead out of the repository."""
+        if not _NAME.fullmatch(model):
+            raise RepositoryError(f"{model!r} is not a model name: lower-case letters, digits, '_', '.' and '-' only")
+        return self.root / model
+
+    def version_path(self, model: str, version: int) -> Path:
+        """The version's folder, there or not."""
+        if version < 1:
+            raise RepositoryError(f"versions count from 1, not {version}")
+        return self.model_path(model) / str(version)
+
+    def read_card(self, model: str, version: int) -> ModelCard:
+        """Read and check a card; RepositoryError if it is absent, broken, or another version's."""
+        path = self.version_path(model, version) / CARD
+        try:
+            card = ModelCard.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise RepositoryError(f"{model}:{version} has no readable card: {error}") from error
+        if (card.name, card.version) != (model, version):
+            raise RepositoryError(f"{model}:{version} holds the card of {card.name}:{card.version}")
+        return card
+
+    @contextmanager
+    def writing(self, model: str, version: int) -> Iterator[Path]:
+        """Give an empty folder to fill; it becomes the version when the block ends, and vanishes if it raises.
+
+        The folder is a hidden sibling (Triton and `versions` overlook it), so the final rename is atomic. Raises
+        RepositoryError if the version is there already: versions are never changed once written.
+        """
+        final = self.version_path(model, version)
+        if final.exists():
+            raise RepositoryError(f"{model}:{version} is there already; versions are never overwritten")
+        parent_is_new = not final.parent.exists()
+        final.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{version}.tmp-", dir=final.parent))
+        try:
+            yield scratch
+            scratch.chmod(0o755)
+            _flush(scratch)
+            scratch.rename(final)
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            if parent_is_new and not any(final.parent.iterdir()):
+                final.parent.rmdir()
+            raise
+
+    def write_config(self, model: str, text: str) -> None:
+        """Replace the model's ``config.pbtxt`` atomically."""
+        folder = self.model_path(model)
+        descriptor, name = tempfile.mkstemp(prefix=f".{CONFIG}.", dir=folder)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(folder / CONFIG)
+
+
+def _flush(folder: Path) -> None:
+    """Make the files durable before the rename makes them visible."""
+    for path in [*folder.iterdir(), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

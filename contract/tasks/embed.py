@@ -1,0 +1,66 @@
+"""Embed: the image as a vector, for search and comparison."""
+
+from base64 import b64encode
+from enum import StrEnum
+
+import numpy as np
+from typing_extensions import TypedDict
+
+from contract.card import ModelCard
+from contract.preprocess import Geometry
+from contract.task import Task
+from contract.tasks.definition import ImageSize, Outputs, Parameters, Settings, TaskDefinition, finite
+
+
+class Encoding(StrEnum):
+    """How the vector travels."""
+
+    JSON = "json"
+    BASE64 = "base64"
+
+
+class EmbedParameters(Parameters):
+    """What a caller may ask."""
+
+    normalize: bool = True
+    """Scale the vector to length 1, so that a dot product is the cosine."""
+    encoding: Encoding = Encoding.JSON
+    """``base64``: little-endian float32, about a third of the size."""
+
+
+class EmbedSettings(Settings):
+    """Nothing can be set."""
+
+
+class EmbedResult(TypedDict):
+    """The vector, as a list of numbers or as base64 of little-endian float32."""
+
+    image: ImageSize
+    embedding: list[float] | str
+    dimension: int
+
+
+def postprocess(
+    outputs: Outputs, geometry: Geometry, card: ModelCard, settings: EmbedSettings, parameters: EmbedParameters
+) -> EmbedResult:
+    """Embedding f32 [D] → the vector as asked; a zero vector stays zero."""
+    vector = finite("embedding", outputs["embedding"]).astype("<f4", copy=False)
+    if parameters.normalize:
+        vector = vector / max(float(np.linalg.norm(vector)), np.finfo(np.float32).tiny)
+    return {
+        "image": {"width": geometry.image_width, "height": geometry.image_height},
+        "embedding": vector.tolist()
+        if parameters.encoding is Encoding.JSON
+        else b64encode(vector.astype("<f4").tobytes()).decode("ascii"),
+        "dimension": len(vector),
+    }
+
+
+EMBED = TaskDefinition(
+    task=Task.EMBED,
+    parameters=EmbedParameters,
+    settings=EmbedSettings,
+    result=EmbedResult,
+    output_sets=(frozenset({"embedding"}),),
+    postprocess=postprocess,
+)

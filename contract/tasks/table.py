@@ -1,0 +1,13 @@
+"""All tasks, by name: the one place where a new task is added."""
+
+from contract.task import Task
+from contract.tasks.classify import CLASSIFY
+from contract.tasks.definition import TaskDefinition
+from contract.tasks.detect import DETECT
+from contract.tasks.embed import EMBED
+from contract.tasks.regions import REGIONS
+from contract.tasks.segment import SEGMENT
+
+TASKS: dict[Task, TaskDefinition] = {
+    definition.task: definition for definition in (CLASSIFY, DETECT, SEGMENT, EMBED, REGIONS)
+}
