@@ -1,0 +1,1 @@
+"""Transports. Each only translates; the work is in `service.inference`."""

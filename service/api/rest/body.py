@@ -1,0 +1,168 @@
+"""The three forms of a request's body → encoded images and parameters, within bounds of size and time."""
+
+import asyncio
+import binascii
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from service.errors import ErrorKind, ServiceError, deadline_exceeded, invalid_parameters
+
+_RAW = ("application/octet-stream", "application/x-www-form-urlencoded", "")
+"""Types under which the body is the image itself; the second is what curl sends when no type is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """How large a body may be, and how long it may take."""
+
+    max_bytes: int
+    max_images: int
+    timeout_s: float
+    stall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a request carries: encoded images, and the parameters that stood beside them."""
+
+    images: list[bytes]
+    parameters: dict[str, Any]
+
+
+class ImageReference(BaseModel):
+    """An image within JSON: its bytes in base64 (a data URL is taken as well), or the address of one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    b64: str | None = None
+    url: str | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.b64 is None) == (self.url is None):
+            raise ValueError("each image needs either b64 or url")
+        return self
+
+
+class JsonBody(BaseModel):
+    """The JSON form of a request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    images: list[ImageReference] = Field(min_length=1)
+    parameters: dict[str, Any] = {}
+
+
+async def read_body(request: Request, limits: BodyLimits) -> Body:
+    """Read and take apart the body; ServiceError says what is wrong with it."""
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    is_raw = media_type in _RAW or media_type.startswith("image/")
+    if not is_raw and media_type not in ("multipart/form-data", "application/json"):
+        raise ServiceError(
+            ErrorKind.UNSUPPORTED_MEDIA_TYPE,
+            f"{media_type!r} is not taken; send the image itself as image/*, or multipart/form-data, or JSON",
+        )
+    data = await _receive(request, limits)
+    if is_raw:
+        return Body([data], {})
+    if media_type == "application/json":
+        return _from_json(data, limits)
+    return await _from_multipart(request, data, limits)
+
+
+async def _receive(request: Request, limits: BodyLimits) -> bytes:
+    """The whole body; refused at its declared length, else as soon as it is too long or too slow."""
+    declared = request.headers.get("content-length")
+    if declared is not None and int(declared) > limits.max_bytes:
+        raise _too_large(limits)
+    chunks: list[bytes] = []
+    size = 0
+    loop = asyncio.get_running_loop()
+    end = loop.time() + limits.timeout_s
+    try:
+        async with asyncio.timeout(limits.stall_s) as patience:
+            while True:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                if chunk := message.get("body", b""):
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    if size > limits.max_bytes:
+                        raise _too_large(limits)
+                if not message.get("more_body", False):
+                    break
+                patience.reschedule(min(end, loop.time() + limits.stall_s))
+    except TimeoutError:
+        raise deadline_exceeded(f"the body stopped arriving after {size} bytes") from None
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(limits: BodyLimits) -> ServiceError:
+    return ServiceError(ErrorKind.TOO_LARGE, f"the body is larger than {limits.max_bytes:,} bytes")
+
+
+def _from_json(data: bytes, limits: BodyLimits) -> Body:
+    try:
+        parsed = JsonBody.model_validate(orjson.loads(data))
+    except orjson.JSONDecodeError as error:
+        raise invalid_parameters(f"the body is not JSON: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise invalid_parameters(f"the JSON body is not of the documented form: {where}: {first['msg']}") from error
+    _check_count(len(parsed.images), limits)
+    return Body([_decode(index, image) for index, image in enumerate(parsed.images)], parsed.parameters)
+
+
+def _decode(index: int, image: ImageReference) -> bytes:
+    if image.b64 is None:
+        raise ServiceError(ErrorKind.FORBIDDEN, f"image {index}: this service fetches no images by URL; send the bytes")
+    text = image.b64.partition(",")[2] if image.b64.startswith("data:") else image.b64
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError as error:
+        raise invalid_parameters(f"image {index}: b64 is not base64: {error}") from error
+
+
+async def _from_multipart(request: Request, data: bytes, limits: BodyLimits) -> Body:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield data
+        yield b""
+
+    parser = MultiPartParser(
+        request.headers, stream(), max_files=limits.max_images + 1, max_fields=64, max_part_size=64 * 1024
+    )
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError) as error:
+        reason = error.message if isinstance(error, MultiPartException) else "its type names no boundary"
+        raise invalid_parameters(f"the multipart body cannot be read: {reason}") from error
+    images: list[bytes] = []
+    parameters: dict[str, Any] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            if name != "image":
+                raise invalid_parameters(f"the multipart body has a file named {name!r}; files must be named 'image'")
+            images.append(await value.read())
+        else:
+            parameters[name] = value
+    if not images:
+        raise invalid_parameters("the multipart body has no file named 'image'")
+    _check_count(len(images), limits)
+    return Body(images, parameters)
+
+
+def _check_count(images: int, limits: BodyLimits) -> None:
+    if images > limits.max_images:
+        raise ServiceError(
+            ErrorKind.TOO_LARGE, f"the request holds {images} images; at most {limits.max_images} are taken"
+        )

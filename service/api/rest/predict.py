@@ -1,0 +1,165 @@
+"""``POST /v1/{task}``: encoded images in, the task's typed answer or a picture of it out."""
+
+import asyncio
+import logging
+import time
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from contract.tasks.definition import TaskDefinition
+from contract.tasks.table import TASKS
+from service.api.rest.body import BodyLimits, read_body
+from service.api.rest.departure import unless_caller_leaves
+from service.api.rest.openapi import describe
+from service.api.rest.problems import STATUS, problem
+from service.errors import ErrorKind, ServiceError, invalid_parameters
+from service.inference import Answer, Inference, Query
+from service.telemetry import STAGES, Stages, Telemetry
+
+_log = logging.getLogger("vitrail.rest")
+
+_PICTURES = ("image/png", "image/jpeg")
+_MAX_REQUEST_ID = 128
+
+
+@dataclass(frozen=True, slots=True)
+class PredictRoutes:
+    """What the routes of the tasks need."""
+
+    inference: Inference
+    telemetry: Telemetry
+    workers: Executor
+    limits: BodyLimits
+    default_timeout_s: float
+
+    def router(self) -> APIRouter:
+        """One route a task."""
+        router = APIRouter(tags=["tasks"])
+        for task in TASKS.values():
+            router.add_api_route(
+                f"/v1/{task.task}", self._route(task), methods=["POST"], name=task.task, **describe(task)
+            )
+        return router
+
+    def _route(self, task: TaskDefinition) -> Any:
+        async def route(request: Request) -> Response:
+            return await self._answer(request, task)
+
+        return route
+
+    async def _answer(self, request: Request, task: TaskDefinition) -> Response:
+        request_id = request_id_of(request)
+        stages = Stages()
+        try:
+            answer, response = await self._predict(request, task, request_id, stages)
+        except ServiceError as error:
+            return self._refuse(task, error, request_id)
+        except ClientDisconnect:
+            # Nobody reads this; the status is for the logs and the metrics.
+            return self._refuse(task, ServiceError(ErrorKind.CANCELLED, "the caller has left"), request_id)
+        answer.version_used.metrics.observe(stages, len(answer.results))
+        self.telemetry.requests.labels(task.task, answer.model, str(answer.version), "200").inc()
+        return response
+
+    def _refuse(self, task: TaskDefinition, error: ServiceError, request_id: str) -> Response:
+        if error.kind is ErrorKind.INTERNAL:
+            _log.error("request %s failed: %s", request_id, error, exc_info=error)
+        self.telemetry.rejections.labels(task.task, error.kind).inc()
+        # The model may be any string that a caller made up, so it is no label here.
+        self.telemetry.requests.labels(task.task, "", "", str(STATUS[error.kind])).inc()
+        response = problem(error, request_id)
+        if error.kind in (ErrorKind.TOO_LARGE, ErrorKind.DEADLINE_EXCEEDED, ErrorKind.UNSUPPORTED_MEDIA_TYPE):
+            # The rest of the body may still be on its way; nobody will read it.
+            response.headers["Connection"] = "close"
+        return response
+
+    async def _predict(
+        self, request: Request, task: TaskDefinition, request_id: str, stages: Stages
+    ) -> tuple[Answer, Response]:
+        begun = time.monotonic()
+        deadline = begun + _timeout_s(request, self.default_timeout_s)
+        picture = _wanted_picture(request)
+        body = await read_body(request, self.limits)
+        stages.fetch = time.monotonic() - begun
+        if picture and len(body.images) != 1:
+            raise invalid_parameters("a picture can be drawn of one image only; ask for JSON, or send one image")
+        parameters = body.parameters | dict(request.query_params)
+        model = parameters.pop("model", None)
+        if not isinstance(model, str | None):
+            raise invalid_parameters("model must be name, name@alias or name:version")
+        query = Query(task.task, model, body.images, parameters, deadline, bool(picture), stages)
+        answer = await unless_caller_leaves(request, self.inference.predict(query))
+        if picture:
+            return answer, await self._picture(task, answer, picture, request_id, stages)
+        return answer, _json(answer, request_id, stages)
+
+    async def _picture(
+        self, task: TaskDefinition, answer: Answer, media_type: str, request_id: str, stages: Stages
+    ) -> Response:
+        begun = time.monotonic()
+        pixels = (answer.pixels or [])[0]
+
+        def render() -> bytes:
+            # Drawing is rare and its library large: it is imported when first wanted.
+            from service.drawing import draw, encode_picture  # noqa: PLC0415
+
+            return encode_picture(draw(task.task, pixels, answer.results[0]), media_type)
+
+        data = await asyncio.get_running_loop().run_in_executor(self.workers, render)
+        stages.encode = time.monotonic() - begun
+        return Response(data, 200, _headers(request_id, stages), media_type)
+
+
+def request_id_of(request: Request) -> str:
+    """The caller's X-Request-Id if it is a sane one, else a new one."""
+    given = request.headers.get("x-request-id", "")
+    return given if 0 < len(given) <= _MAX_REQUEST_ID and given.isprintable() else uuid4().hex
+
+
+def _timeout_s(request: Request, default_s: float) -> float:
+    text = request.headers.get("x-request-timeout-ms")
+    if text is None:
+        return default_s
+    try:
+        milliseconds = float(text)
+    except ValueError:
+        milliseconds = 0.0
+    if not 0 < milliseconds < float("inf"):
+        raise invalid_parameters("X-Request-Timeout-Ms must be a positive number of milliseconds")
+    return min(milliseconds / 1e3, default_s)
+
+
+def _wanted_picture(request: Request) -> str | None:
+    """The picture type that the caller asks for before all else, if it is one."""
+    first = request.headers.get("accept", "").partition(",")[0].partition(";")[0].strip().lower()
+    return first if first in _PICTURES else None
+
+
+def _json(answer: Answer, request_id: str, stages: Stages) -> Response:
+    begun = time.monotonic()
+    results = orjson.dumps(answer.results)
+    stages.encode = time.monotonic() - begun
+    model: dict[str, str] = {"name": answer.model, "version": str(answer.version)}
+    if answer.alias:
+        model["alias"] = answer.alias
+    content = orjson.dumps(
+        {
+            "model": model,
+            "results": orjson.Fragment(results),
+            "timings_ms": stages.as_milliseconds(),
+            "request_id": request_id,
+        }
+    )
+    return Response(content, 200, _headers(request_id, stages), "application/json")
+
+
+def _headers(request_id: str, stages: Stages) -> dict[str, str]:
+    timing = ", ".join(f"{stage};dur={getattr(stages, stage) * 1e3:.3f}" for stage in STAGES)
+    return {"X-Request-Id": request_id, "Server-Timing": timing}

@@ -1,0 +1,129 @@
+"""Settings → a running application: everything is wired here, once."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from contract.card import ModelCard, Platform
+from contract.image import DecodeLimits
+from contract.repository import Repository
+from service.api.rest.body import BodyLimits
+from service.api.rest.health import HealthRoutes
+from service.api.rest.models import ModelRoutes
+from service.api.rest.pages import PageFiles
+from service.api.rest.pages import router as pages_router
+from service.api.rest.predict import PredictRoutes, request_id_of
+from service.api.rest.problems import http_problem, problem
+from service.engines.base import Engine
+from service.engines.batcher import Batcher, BatcherGauges
+from service.engines.cpus import available_cpus
+from service.engines.onnx import OnnxEngine, UnusableModel
+from service.errors import ErrorKind, ServiceError
+from service.inference import Inference
+from service.registry.registry import EngineRefused, OpenEngine, Registry
+from service.settings import Settings
+from service.telemetry import Telemetry, VersionMetrics
+
+_log = logging.getLogger("vitrail")
+
+
+class Application:
+    """The service as a value: its parts, its ASGI application, and its life."""
+
+    def __init__(self, settings: Settings, open_engine: OpenEngine | None = None) -> None:
+        self.settings = settings
+        self.threads = settings.threads or available_cpus()
+        self.telemetry = Telemetry()
+        self.workers = ThreadPoolExecutor(self.threads, thread_name_prefix="image")
+        self.engine_threads = ThreadPoolExecutor(self.threads, thread_name_prefix="engine")
+        self.registry = Registry(
+            Repository(settings.repository),
+            open_engine or self._open_engine,
+            self.telemetry,
+            dict(settings.default_models),
+        )
+        self.inference = Inference(
+            self.registry,
+            self.telemetry,
+            self.workers,
+            DecodeLimits(max_pixels=settings.max_pixels),
+            max_images_in_flight=settings.max_images_in_flight,
+            max_images_per_request=settings.max_images_per_request,
+        )
+        self.draining = False
+        self.asgi = self._build()
+
+    @asynccontextmanager
+    async def life(self, _: FastAPI) -> AsyncIterator[None]:
+        """Load in the background while the port is open already; at the end drain, then close."""
+        loading = asyncio.create_task(self._load())
+        yield
+        self.draining = True
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
+        await self.registry.close()
+        self.workers.shutdown()
+        self.engine_threads.shutdown()
+
+    async def _load(self) -> None:
+        await self.registry.load_all()
+        if not self.registry.models():
+            _log.error("the repository %s holds no model; `vitrail-build build` makes one", self.settings.repository)
+        elif self.registry.ready:
+            _log.info("ready: http://%s:%d", self.settings.host, self.settings.port)
+
+    async def _open_engine(self, card: ModelCard, metrics: VersionMetrics) -> Engine:
+        if card.platform is not Platform.ONNX:
+            raise EngineRefused(f"the embedded engine runs {Platform.ONNX}, not {card.platform}")
+        path = self.settings.repository / card.name / str(card.version) / card.platform.filename
+        try:
+            engine = await asyncio.to_thread(
+                OnnxEngine, card, path, self.engine_threads, self.threads, self.settings.max_batch_size
+            )
+        except UnusableModel as error:
+            raise EngineRefused(str(error)) from error
+        gauges = BatcherGauges(metrics.batch_size.observe, metrics.queue_depth.set)
+        return Batcher(engine, self.settings.max_queue, gauges)
+
+    def _build(self) -> FastAPI:
+        settings = self.settings
+        app = FastAPI(
+            title="Vitrail",
+            summary="Classify, detect, segment, embed, and find text in images.",
+            lifespan=self.life,
+            redoc_url=None,
+        )
+        limits = BodyLimits(
+            max_bytes=settings.max_body_bytes,
+            max_images=settings.max_images_per_request,
+            timeout_s=settings.body_timeout_s,
+            stall_s=settings.body_stall_s,
+        )
+        predict = PredictRoutes(self.inference, self.telemetry, self.workers, limits, settings.default_timeout_s)
+        health = HealthRoutes(self.registry, self.telemetry, lambda: self.draining)
+        for router in (predict.router(), ModelRoutes(self.registry).router(), health.router(), pages_router()):
+            app.include_router(router)
+        app.mount("/web", PageFiles())
+        app.add_exception_handler(HTTPException, _unknown_route)
+        app.add_exception_handler(Exception, _unforeseen)
+        return app
+
+
+async def _unknown_route(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return http_problem(status, request_id_of(request))
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    """An error that nobody foresaw: the log gets it all, the caller only the request's id."""
+    request_id = request_id_of(request)
+    _log.error("request %s failed", request_id, exc_info=error)
+    message = "the service made a mistake; its log tells more under this request's id"
+    return problem(ServiceError(ErrorKind.INTERNAL, message), request_id)

@@ -1,0 +1,1 @@
+"""What runs a compiled model, behind one seam."""

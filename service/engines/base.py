@@ -1,0 +1,46 @@
+"""The seam behind which everything that runs a model sits: a session, a batcher around one, Triton, a test double."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from contract.preprocess import Pixels
+from contract.tasks.definition import Outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """One image's output tensors, without the batch axis, and how they came about."""
+
+    outputs: Outputs
+    queue_s: float
+    """Seconds between arrival at the engine and the start of the computation."""
+    compute_s: float
+    """Seconds that the batch took in which the image was."""
+    batch_size: int
+
+
+class Engine(Protocol):
+    """Runs one version of a model."""
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """The batch sizes that may be sent, ascending from 1."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """How many batches run at the same time."""
+        ...
+
+    async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
+        """Run images uint8 [H, W, 3] of the version's input size; as many answers as images, in their order.
+
+        ``deadline`` is a moment of `time.monotonic`; work that has not begun by then is not begun. Raises
+        ServiceError (overloaded, deadline_exceeded, engine_unavailable).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what was accepted, then free everything."""
+        ...

@@ -1,0 +1,146 @@
+"""Dynamic batching: an engine that gathers single images for the engine within it.
+
+It never waits on purpose. While the inner engine has a free place, an image starts at once; while it is busy, images
+gather, and the next free place takes as many as it may. Batches so grow with load by themselves, and nothing is
+slower at no load.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from contract.preprocess import Pixels
+from service.engines.base import Engine, Inferred
+from service.errors import ErrorKind, ServiceError, deadline_exceeded, engine_unavailable, overloaded
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """One image that waits, and the future that its caller waits for."""
+
+    image: Pixels
+    deadline: float | None
+    arrived: float
+    answer: asyncio.Future[Inferred]
+
+
+@dataclass(frozen=True, slots=True)
+class BatcherGauges:
+    """What a batcher tells about itself, as it happens."""
+
+    batch: Callable[[int], None]
+    """A batch of this size was sent."""
+    depth: Callable[[int], None]
+    """So many images wait."""
+
+    @classmethod
+    def silent(cls) -> Self:
+        """Nobody listens."""
+        return cls(batch=lambda _: None, depth=lambda _: None)
+
+
+class Batcher:
+    """An Engine around an Engine; images of all callers share its batches."""
+
+    def __init__(self, engine: Engine, max_queue: int, gauges: BatcherGauges | None = None) -> None:
+        self._engine = engine
+        self._max_queue = max_queue
+        self._gauges = gauges or BatcherGauges.silent()
+        self._waiting: deque[_Entry] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """Those of the inner engine; callers may send any number of images."""
+        return self._engine.batch_sizes
+
+    @property
+    def concurrency(self) -> int:
+        """That of the inner engine."""
+        return self._engine.concurrency
+
+    async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
+        """Queue the images, all or none; see `Engine.infer`. A caller that is cancelled takes its images back."""
+        if self._closed:
+            raise engine_unavailable("the model is being unloaded")
+        if len(self._waiting) + len(images) > self._max_queue:
+            raise overloaded(f"{len(self._waiting)} images wait for this model already; try again in a moment")
+        loop, now = asyncio.get_running_loop(), time.monotonic()
+        entries = [_Entry(image, deadline, now, loop.create_future()) for image in images]
+        self._waiting.extend(entries)
+        self._dispatch()
+        if len(entries) == 1:
+            return [await entries[0].answer]
+        try:
+            return await asyncio.gather(*(entry.answer for entry in entries))
+        except ServiceError:
+            # The request has failed as a whole: what still waits of it would be computed for nobody.
+            for entry in entries:
+                entry.answer.cancel()
+            raise
+
+    async def close(self) -> None:
+        """Take no more, finish what waits, close the inner engine."""
+        self._closed = True
+        while self._running:
+            await asyncio.wait(self._running)
+        await self._engine.close()
+
+    def _dispatch(self) -> None:
+        """Start as many batches as the engine has free places."""
+        while len(self._running) < self._engine.concurrency and (batch := self._next_batch()):
+            self._gauges.batch(len(batch))
+            task = asyncio.create_task(self._run(batch))
+            self._running.add(task)
+            task.add_done_callback(self._finished)
+        self._gauges.depth(len(self._waiting))
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._dispatch()
+
+    def _next_batch(self) -> list[_Entry]:
+        """The oldest live entries, as many as the largest certified batch that they fill; dead ones are dropped."""
+        batch: list[_Entry] = []
+        now = time.monotonic()
+        while self._waiting and len(batch) < self._engine.batch_sizes[-1]:
+            entry = self._waiting.popleft()
+            if entry.answer.done():
+                continue
+            if entry.deadline is not None and now > entry.deadline:
+                entry.answer.set_exception(deadline_exceeded("the deadline passed while the request waited its turn"))
+                continue
+            batch.append(entry)
+        fitting = max((size for size in self._engine.batch_sizes if size <= len(batch)), default=0)
+        self._waiting.extendleft(reversed(batch[fitting:]))
+        return batch[:fitting]
+
+    async def _run(self, batch: list[_Entry]) -> None:
+        begun = time.monotonic()
+        deadlines = [entry.deadline for entry in batch]
+        latest = None if None in deadlines else max(deadline for deadline in deadlines if deadline is not None)
+        try:
+            answers = await self._engine.infer([entry.image for entry in batch], latest)
+            if len(answers) != len(batch):
+                message = f"the engine gave {len(answers)} answers to {len(batch)} images"
+                raise ServiceError(ErrorKind.INTERNAL, message)  # noqa: TRY301 - handled as any failure of the batch
+        except (ServiceError, ValueError, RuntimeError, MemoryError) as error:
+            self._fail(batch, error)
+            return
+        except asyncio.CancelledError:
+            self._fail(batch, engine_unavailable("the engine was stopped"))
+            raise
+        for entry, answer in zip(batch, answers, strict=True):
+            if not entry.answer.done():
+                waited = begun - entry.arrived + answer.queue_s
+                entry.answer.set_result(Inferred(answer.outputs, waited, answer.compute_s, answer.batch_size))
+
+    @staticmethod
+    def _fail(batch: list[_Entry], error: Exception) -> None:
+        for entry in batch:
+            if not entry.answer.done():
+                entry.answer.set_exception(error)

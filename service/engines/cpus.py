@@ -1,0 +1,38 @@
+"""How many processors this process may really use: the container's share, not the host's count."""
+
+import math
+import os
+from pathlib import Path
+
+
+def available_cpus(cgroup_root: Path = Path("/sys/fs/cgroup"), own_cgroup: Path = Path("/proc/self/cgroup")) -> int:
+    """Processors by affinity and by cgroup quota (v1 and v2), whichever is less; at least 1.
+
+    ONNX Runtime and most pools count the host's (microsoft/onnxruntime#29510).
+    """
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quotas = [quota for folder in _folders(cgroup_root, own_cgroup) if (quota := _quota(folder)) is not None]
+    return max(1, min([affinity, *(math.ceil(quota) for quota in quotas)]))
+
+
+def _folders(root: Path, own: Path) -> list[Path]:
+    """The cgroup folders whose limits hold for this process, from its own up to the root."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        lines = []
+    paths = [line.split(":", 2)[2].lstrip("/") for line in lines if line.startswith("0::")]
+    nested = [parent for path in paths for parent in [Path(path), *Path(path).parents]]
+    return [root / path for path in nested] + [root, root / "cpu"]
+
+
+def _quota(folder: Path) -> float | None:
+    try:
+        if (v2 := folder / "cpu.max").is_file():
+            quota, period = v2.read_text().split()[:2]
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text().strip()
+            period = (folder / "cpu.cfs_period_us").read_text().strip()
+    except (OSError, ValueError):
+        return None
+    return None if quota in ("max", "-1") else int(quota) / int(period)

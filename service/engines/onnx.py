@@ -1,0 +1,119 @@
+"""ONNX Runtime within this process."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from contract.card import ModelCard
+from contract.preprocess import Pixels
+from contract.tensors import DType, TensorSpec
+from service.engines.base import Inferred
+from service.errors import deadline_exceeded, engine_unavailable
+
+_UNSUPPORTED = (
+    ort.capi.onnxruntime_pybind11_state.Fail,
+    ort.capi.onnxruntime_pybind11_state.InvalidArgument,
+    ort.capi.onnxruntime_pybind11_state.InvalidGraph,
+    ort.capi.onnxruntime_pybind11_state.InvalidProtobuf,
+    ort.capi.onnxruntime_pybind11_state.NoSuchFile,
+    ort.capi.onnxruntime_pybind11_state.NotImplemented,
+)
+_FAILED = (ort.capi.onnxruntime_pybind11_state.RuntimeException, *_UNSUPPORTED)
+
+
+class UnusableModel(Exception):
+    """A model file that cannot be loaded, or is not what its card says."""
+
+
+class OnnxEngine:
+    """One session, run from several threads with one thread each.
+
+    On few cores, callers side by side with one thread each give about half as much throughput again as one caller
+    with all threads, and cost less CPU; a session may be run from several threads at once.
+    """
+
+    def __init__(
+        self, card: ModelCard, path: Path, executor: Executor, concurrency: int, max_batch_size: int | None = None
+    ) -> None:
+        self._name = card.name
+        self._batch_sizes = tuple(size for size in card.batch_sizes if size <= (max_batch_size or card.max_batch_size))
+        self._executor = executor
+        self._concurrency = concurrency
+        self._session = _open(path)
+        _check(card, self._session)
+        self._input = card.input.name
+        self._outputs = [output.name for output in card.outputs]
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """The certified batch sizes, up to the limit that was set."""
+        return self._batch_sizes
+
+    @property
+    def concurrency(self) -> int:
+        """How many batches run at the same time."""
+        return self._concurrency
+
+    async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
+        """Run one batch; see `Engine.infer`."""
+        if len(images) not in self._batch_sizes:
+            raise ValueError(f"{self._name} is not certified for batches of {len(images)}")
+        arrived = time.monotonic()
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._run, images, arrived, deadline)
+
+    async def close(self) -> None:
+        """Nothing is pending here; the session goes with its last reference."""
+
+    def _run(self, images: Sequence[Pixels], arrived: float, deadline: float | None) -> list[Inferred]:
+        begun = time.monotonic()
+        if deadline is not None and begun > deadline:
+            raise deadline_exceeded("the deadline passed while the request waited for the engine")
+        batch = images[0][None] if len(images) == 1 else np.stack(images)
+        try:
+            tensors = self._session.run(self._outputs, {self._input: batch})
+        except _FAILED as error:
+            raise engine_unavailable(f"the engine of {self._name} failed on a batch of {len(images)}") from error
+        compute_s = time.monotonic() - begun
+        return [
+            Inferred(dict(zip(self._outputs, item, strict=True)), begun - arrived, compute_s, len(images))
+            for item in zip(*tensors, strict=True)
+        ]
+
+
+def _open(path: Path) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except _UNSUPPORTED as error:
+        raise UnusableModel(f"ONNX Runtime cannot load {path.name}: {str(error).splitlines()[0]}") from error
+
+
+def _check(card: ModelCard, session: ort.InferenceSession) -> None:
+    """UnusableModel unless the session's inputs and outputs are those of the card."""
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or not _matches(card.input, inputs[0]):
+        raise UnusableModel(f"the model's inputs {[value.name for value in inputs]} are not the card's {card.input}")
+    outputs = {value.name: value for value in session.get_outputs()}
+    for wanted in card.outputs:
+        if wanted.name not in outputs or not _matches(wanted, outputs[wanted.name]):
+            raise UnusableModel(f"the model has no output like the card's {wanted}")
+
+
+def _matches(wanted: TensorSpec, value: ort.NodeArg) -> bool:
+    sizes = value.shape[1:]
+    return (
+        wanted.name == value.name
+        and wanted.dtype is DType.from_onnx(value.type)
+        and len(sizes) == len(wanted.shape)
+        and all(size == want for size, want in zip(sizes, wanted.shape, strict=True) if isinstance(size, int))
+    )

@@ -1,0 +1,238 @@
+"""From encoded images to typed answers: the way of a request, on one page, for every transport."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from contract.image import DecodeLimits, ImageTooLarge, InvalidImage, decode
+from contract.preprocess import Geometry, Pixels, PreprocessSpec, preprocess
+from contract.task import Task
+from contract.tasks.definition import InvalidParameter, Parameters, TaskDefinition, UnusableOutput
+from service.engines.base import Inferred
+from service.errors import ErrorKind, ServiceError, deadline_exceeded, invalid_parameters, overloaded
+from service.registry.registry import LoadedVersion, Registry
+from service.telemetry import Stages, Telemetry
+
+
+@dataclass(slots=True)
+class Query:
+    """What a caller wants, as any transport puts it."""
+
+    task: Task
+    model: str | None
+    """``name``, ``name@alias`` or ``name:version``; None for the task's default."""
+    images: Sequence[bytes]
+    """Encoded images."""
+    parameters: dict[str, Any]
+    """The task's parameters, not yet checked."""
+    deadline: float | None = None
+    """A moment of `time.monotonic` after which the caller no longer waits."""
+    keep_pixels: bool = False
+    """The caller will draw on the images."""
+    stages: Stages = field(default_factory=Stages)
+    """Where the time went; filled as the request goes on, also if it fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A typed result for each image, and which version gave it."""
+
+    model: str
+    version: int
+    alias: str | None
+    results: list[Any]
+    version_used: LoadedVersion
+    pixels: list[Pixels] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """An image on its way to the engine."""
+
+    input: Pixels
+    geometry: Geometry
+    pixels: Pixels | None
+    decode_s: float
+    preprocess_s: float
+
+
+class Inference:
+    """Answers queries over a registry."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        telemetry: Telemetry,
+        workers: Executor,
+        limits: DecodeLimits,
+        max_images_in_flight: int,
+        max_images_per_request: int,
+    ) -> None:
+        self._registry = registry
+        self._telemetry = telemetry
+        self._workers = workers
+        self._limits = limits
+        self._max_in_flight = max_images_in_flight
+        self._max_images = max_images_per_request
+        self._in_flight = 0
+
+    async def predict(self, query: Query) -> Answer:
+        """Answer a query, or raise ServiceError; one bad image fails the whole query and is named."""
+        resolved = self._registry.resolve(query.task, query.model)
+        version = resolved.version
+        parameters = parse_parameters(version.task, query.parameters)
+        with self._permit(len(query.images)):
+            prepared = await self._prepare(query, version.card.preprocess)
+            inferred = await self._infer(query, version, [item.input for item in prepared])
+            results = await self._postprocess(query, version, parameters, prepared, inferred)
+        return Answer(
+            model=version.card.name,
+            version=version.card.version,
+            alias=resolved.alias,
+            results=results,
+            version_used=version,
+            pixels=[item.pixels for item in prepared if item.pixels is not None] if query.keep_pixels else None,
+        )
+
+    @property
+    def in_flight(self) -> int:
+        """Images admitted and not yet answered."""
+        return self._in_flight
+
+    @contextmanager
+    def _permit(self, images: int) -> Iterator[None]:
+        """Admit so many images or refuse at once: without a permit nothing is decoded."""
+        if images == 0:
+            raise invalid_parameters("the request holds no image")
+        if images > self._max_images:
+            raise ServiceError(
+                ErrorKind.TOO_LARGE, f"the request holds {images} images; at most {self._max_images} are taken"
+            )
+        if self._in_flight + images > self._max_in_flight:
+            raise overloaded(f"{self._in_flight} images are being answered already; try again in a moment")
+        self._in_flight += images
+        self._telemetry.in_flight.set(self._in_flight)
+        try:
+            yield
+        finally:
+            self._in_flight -= images
+            self._telemetry.in_flight.set(self._in_flight)
+
+    async def _prepare(self, query: Query, spec: PreprocessSpec) -> list[_Prepared]:
+        begun = time.monotonic()
+        loop = asyncio.get_running_loop()
+        jobs = [loop.run_in_executor(self._workers, _prepare, data, spec, self._limits, query) for data in query.images]
+        if len(jobs) == 1:
+            try:
+                prepared = [await jobs[0]]
+            except (InvalidImage, ImageTooLarge) as error:
+                raise _image_error(error, 0) from error
+        else:
+            prepared = await _all_or_first_failure(jobs)
+        elapsed = time.monotonic() - begun
+        decode_s, preprocess_s = sum(p.decode_s for p in prepared), sum(p.preprocess_s for p in prepared)
+        # Several workers may have shared the work: then its stages are shown as shares of the time that passed.
+        share = min(1.0, elapsed / (decode_s + preprocess_s))
+        query.stages.decode = decode_s * share
+        query.stages.preprocess = preprocess_s * share
+        query.stages.queue = elapsed - query.stages.decode - query.stages.preprocess
+        return prepared
+
+    @staticmethod
+    async def _infer(query: Query, version: LoadedVersion, images: list[Pixels]) -> list[Inferred]:
+        begun = time.monotonic()
+        if query.deadline is None:
+            inferred = await version.engine.infer(images)
+        else:
+            try:
+                async with asyncio.timeout(max(0.0, query.deadline - begun)):
+                    inferred = await version.engine.infer(images, query.deadline)
+            except TimeoutError:
+                raise deadline_exceeded("the deadline passed before the model had answered") from None
+        elapsed = time.monotonic() - begun
+        query.stages.compute = min(elapsed, max(item.compute_s for item in inferred))
+        query.stages.queue += elapsed - query.stages.compute
+        return inferred
+
+    async def _postprocess(
+        self,
+        query: Query,
+        version: LoadedVersion,
+        parameters: Parameters,
+        prepared: list[_Prepared],
+        inferred: list[Inferred],
+    ) -> list[Any]:
+        begun = time.monotonic()
+
+        def run() -> list[Any]:
+            return [
+                version.task.postprocess(answer.outputs, item.geometry, version.card, version.settings, parameters)
+                for item, answer in zip(prepared, inferred, strict=True)
+            ]
+
+        try:
+            if version.task.dense:
+                results = await asyncio.get_running_loop().run_in_executor(self._workers, run)
+            else:
+                results = run()
+        except InvalidParameter as error:
+            raise invalid_parameters(str(error)) from error
+        except UnusableOutput as error:
+            raise ServiceError(ErrorKind.INTERNAL, f"{version.card.name}: {error}") from error
+        query.stages.postprocess = time.monotonic() - begun
+        return results
+
+
+def parse_parameters(task: TaskDefinition, given: dict[str, Any]) -> Parameters:
+    """Check a task's parameters; ServiceError (invalid_parameters) says which is wrong and how."""
+    if not given:
+        return task.parameters()
+    try:
+        return task.parameters.model_validate(given)
+    except ValidationError as error:
+        raise invalid_parameters(_explain(error, task)) from error
+
+
+def _explain(error: ValidationError, task: TaskDefinition) -> str:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(task.parameters.model_fields)
+        return f"{task.task} has no parameter {name!r}; it has {known}"
+    return f"{name}: {first['msg']}"
+
+
+def _prepare(data: bytes, spec: PreprocessSpec, limits: DecodeLimits, query: Query) -> _Prepared:
+    """Decode and preprocess one image, in a worker thread."""
+    begun = time.monotonic()
+    if query.deadline is not None and begun > query.deadline:
+        raise deadline_exceeded("the deadline passed before the image was decoded")
+    pixels = decode(data, limits)
+    decoded = time.monotonic()
+    ready, geometry = preprocess(pixels, spec)
+    done = time.monotonic()
+    return _Prepared(ready, geometry, pixels if query.keep_pixels else None, decoded - begun, done - decoded)
+
+
+async def _all_or_first_failure(jobs: list[asyncio.Future[_Prepared]]) -> list[_Prepared]:
+    """All results; or the failure of the first bad image, once none of the jobs runs any more."""
+    results = await asyncio.gather(*jobs, return_exceptions=True)
+    prepared: list[_Prepared] = []
+    for index, result in enumerate(results):
+        if isinstance(result, InvalidImage | ImageTooLarge):
+            raise _image_error(result, index) from result
+        if isinstance(result, BaseException):
+            raise result
+        prepared.append(result)
+    return prepared
+
+
+def _image_error(error: InvalidImage | ImageTooLarge, index: int) -> ServiceError:
+    kind = ErrorKind.TOO_LARGE if isinstance(error, ImageTooLarge) else ErrorKind.INVALID_IMAGE
+    return ServiceError(kind, f"image {index}: {error}")

@@ -1,0 +1,1 @@
+"""Which versions are there, which are ready, and which one a caller means."""

@@ -1,0 +1,213 @@
+"""The versions that are served: loaded, proved against their golden outputs, found by name, and unloaded."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from contract.card import ModelCard
+from contract.repository import GOLDEN, Repository, RepositoryError
+from contract.task import Task
+from contract.tasks.definition import Settings, TaskDefinition
+from contract.tasks.table import TASKS
+from service.engines.base import Engine
+from service.errors import ErrorKind, ServiceError
+from service.registry.golden import Golden, GoldenMismatch
+from service.registry.routing import STABLE, Selector, default_model, parse_selector
+from service.telemetry import Telemetry, VersionMetrics
+
+_log = logging.getLogger("vitrail.registry")
+
+OpenEngine = Callable[[ModelCard, VersionMetrics], Awaitable[Engine]]
+"""Opens the engine of a version; raises EngineRefused with a reason that can be shown."""
+
+
+class EngineRefused(Exception):
+    """An engine that will not run a version; the message says why."""
+
+
+class VersionState(StrEnum):
+    """Where a version stands."""
+
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class Version:
+    """One version in the repository, as it stands."""
+
+    model: str
+    number: int
+    state: VersionState = VersionState.LOADING
+    reason: str | None = None
+    card: ModelCard | None = None
+    loaded: "LoadedVersion | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedVersion:
+    """All that a request needs of a version that is ready."""
+
+    card: ModelCard
+    task: TaskDefinition
+    settings: Settings
+    engine: Engine
+    metrics: VersionMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A version that is ready, and the alias by which it was found, if it was."""
+
+    version: LoadedVersion
+    alias: str | None
+
+
+class Registry:
+    """All versions of a repository."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        open_engine: OpenEngine,
+        telemetry: Telemetry,
+        defaults: dict[Task, str] | None = None,
+    ) -> None:
+        self._repository = repository
+        self._open_engine = open_engine
+        self._telemetry = telemetry
+        self._chosen_defaults = defaults or {}
+        self._versions: dict[str, dict[int, Version]] = {}
+        self._defaults: dict[Task, str] = {}
+        self._settled = False
+
+    @property
+    def ready(self) -> bool:
+        """Every version has been tried, and at least one answers."""
+        return self._settled and any(
+            version.state is VersionState.READY for versions in self._versions.values() for version in versions.values()
+        )
+
+    @property
+    def settled(self) -> bool:
+        """Every version has been tried."""
+        return self._settled
+
+    def models(self) -> dict[str, list[Version]]:
+        """All versions by model, ascending."""
+        return {name: [versions[number] for number in sorted(versions)] for name, versions in self._versions.items()}
+
+    def default(self, task: Task) -> str | None:
+        """The model that answers a task when none is named."""
+        return self._defaults.get(task)
+
+    def stable(self, model: str) -> LoadedVersion | None:
+        """The newest version of a model that is ready."""
+        versions = self._versions.get(model, {})
+        return next((versions[n].loaded for n in sorted(versions, reverse=True) if versions[n].loaded), None)
+
+    async def load_all(self) -> None:
+        """Load every complete version of the repository, one after the other; failures are kept with their reason."""
+        names = await asyncio.to_thread(self._repository.models)
+        for name in names:
+            numbers = await asyncio.to_thread(self._repository.versions, name)
+            self._versions[name] = {number: Version(name, number) for number in numbers}
+        for versions in self._versions.values():
+            for version in versions.values():
+                await self._load(version)
+        self._settled = True
+
+    async def close(self) -> None:
+        """Drain and close every engine."""
+        loaded = [v.loaded for versions in self._versions.values() for v in versions.values() if v.loaded]
+        await asyncio.gather(*(version.engine.close() for version in loaded))
+
+    def resolve(self, task: Task, text: str | None) -> Resolved:
+        """The version that a caller means; ServiceError if there is none, it is not ready, or not of this task."""
+        selector = parse_selector(text) if text is not None else self._default_selector(task)
+        versions = self._versions.get(selector.name)
+        if versions is None:
+            raise ServiceError(ErrorKind.MODEL_NOT_FOUND, f"there is no model {selector.name!r}; see /v1/models")
+        loaded = self._find(selector, versions)
+        if loaded.card.task is not task:
+            raise ServiceError(
+                ErrorKind.MODEL_NOT_FOUND,
+                f"{selector.name} is a model for {loaded.card.task}, not for {task}; see /v1/models",
+            )
+        return Resolved(loaded, selector.alias)
+
+    def _default_selector(self, task: Task) -> Selector:
+        if name := self._defaults.get(task):
+            return Selector(name, STABLE, None)
+        if not self._settled:
+            raise ServiceError(ErrorKind.VERSION_NOT_READY, "models are still being loaded; see /readyz")
+        raise ServiceError(ErrorKind.MODEL_NOT_FOUND, f"no model for {task} is ready; see /v1/models")
+
+    def _find(self, selector: Selector, versions: dict[int, Version]) -> LoadedVersion:
+        if selector.version is None:
+            if selector.alias != STABLE:
+                raise ServiceError(
+                    ErrorKind.MODEL_NOT_FOUND, f"{selector.name} has no alias {selector.alias!r}; it has {STABLE!r}"
+                )
+            if loaded := self.stable(selector.name):
+                return loaded
+            raise ServiceError(ErrorKind.VERSION_NOT_READY, f"no version of {selector.name} is ready; see /v1/models")
+        version = versions.get(selector.version)
+        if version is None:
+            known = ", ".join(str(number) for number in sorted(versions))
+            raise ServiceError(
+                ErrorKind.MODEL_NOT_FOUND, f"{selector.name} has no version {selector.version}; it has {known}"
+            )
+        if version.loaded is None:
+            why = f": {version.reason}" if version.reason else ""
+            raise ServiceError(
+                ErrorKind.VERSION_NOT_READY, f"{selector.name}:{selector.version} is {version.state}{why}"
+            )
+        return version.loaded
+
+    async def _load(self, version: Version) -> None:
+        begun = time.monotonic()
+        name = f"{version.model}:{version.number}"
+        try:
+            version.card = await asyncio.to_thread(self._repository.read_card, version.model, version.number)
+            version.loaded = await self._open(version.card)
+        except (RepositoryError, EngineRefused, GoldenMismatch, ServiceError) as error:
+            version.state, version.reason = VersionState.FAILED, str(error)
+            _log.error("%s takes no traffic: %s", name, error)
+        else:
+            version.state = VersionState.READY
+            _log.info("%s is ready (%.2f s)", name, time.monotonic() - begun)
+            self._choose_defaults()
+        self._telemetry.loads.labels(version.state).inc()
+        self._telemetry.ready.labels(version.model, str(version.number)).set(version.state is VersionState.READY)
+
+    async def _open(self, card: ModelCard) -> LoadedVersion:
+        task = TASKS[card.task]
+        if frozenset(output.name for output in card.outputs) not in task.output_sets:
+            raise EngineRefused(f"its outputs are not those of a model for {card.task}")
+        try:
+            settings = task.settings.model_validate(card.task_settings)
+        except ValueError as error:
+            raise EngineRefused(f"its task settings are not those of {card.task}: {error}") from error
+        metrics = self._telemetry.of_version(card.task, card.name, card.version)
+        engine = await self._open_engine(card, metrics)
+        try:
+            golden = await asyncio.to_thread(
+                Golden.read, self._repository.version_path(card.name, card.version) / GOLDEN
+            )
+            await golden.replay(engine)
+        except BaseException:
+            await engine.close()
+            raise
+        return LoadedVersion(card, task, settings, engine, metrics)
+
+    def _choose_defaults(self) -> None:
+        stable = [loaded.card for name in self._versions if (loaded := self.stable(name))]
+        for task in Task:
+            chosen = self._chosen_defaults.get(task)
+            if model := chosen or default_model(task, stable):
+                self._defaults[task] = model

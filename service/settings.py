@@ -1,0 +1,58 @@
+"""Every knob of the service, once: its name, environment variable, flag, default and explanation."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contract.task import Task
+
+_MIB = 1 << 20
+
+
+class Settings(BaseSettings):
+    """Serve the models of a repository over HTTP."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="VITRAIL_",
+        cli_prog_name="vitrail-serve",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_show_env_vars=True,
+        cli_hide_none_type=True,
+        frozen=True,
+    )
+
+    repository: Annotated[Path, Field(description="Folder of the model repository.")] = Path("model_repository")
+    host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")] = 8000
+
+    threads: Annotated[
+        int | None, Field(ge=1, description="Batches that run at the same time. Default: the processors available.")
+    ] = None
+    max_batch_size: Annotated[
+        int | None, Field(ge=1, description="Largest batch sent to an engine. Default: the largest certified.")
+    ] = None
+    max_queue: Annotated[int, Field(ge=1, description="Images that may wait for one version; more are refused.")] = 256
+    max_images_in_flight: Annotated[int, Field(ge=1, description="Images admitted at a time; more are refused.")] = 256
+    max_images_per_request: Annotated[int, Field(ge=1, description="Images in one request.")] = 64
+    max_body_bytes: Annotated[int, Field(ge=1, description="Size of a request's body.")] = 32 * _MIB
+    max_pixels: Annotated[int, Field(ge=1, description="Pixels of an image, by its header.")] = 50_000_000
+    body_timeout_s: Annotated[
+        float, Field(gt=0, description="Seconds within which a body must have arrived whole.")
+    ] = 30.0
+    body_stall_s: Annotated[float, Field(gt=0, description="Seconds that a body may pause.")] = 5.0
+    default_timeout_s: Annotated[
+        float, Field(gt=0, description="Deadline of a request that sets none with X-Request-Timeout-Ms.")
+    ] = 30.0
+    drain_delay_s: Annotated[
+        float,
+        Field(ge=0, description="Seconds between 'not ready' and the end of listening, for balancers to notice."),
+    ] = 0.0
+    drain_timeout_s: Annotated[float, Field(gt=0, description="Seconds given to requests in flight at the end.")] = 30.0
+    default_models: Annotated[
+        dict[Task, str],
+        Field(description="Model that answers a task when none is named, as JSON: {'classify': 'name'}."),
+    ] = {}
+    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$", description="debug … error.")] = "info"
