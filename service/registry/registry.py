@@ -82,6 +82,7 @@ class Registry:
         self._telemetry = telemetry
         self._chosen_defaults = defaults or {}
         self._versions: dict[str, dict[int, Version]] = {}
+        self._stable: dict[str, LoadedVersion] = {}
         self._defaults: dict[Task, str] = {}
         self._settled = False
 
@@ -107,8 +108,7 @@ class Registry:
 
     def stable(self, model: str) -> LoadedVersion | None:
         """The newest version of a model that is ready."""
-        versions = self._versions.get(model, {})
-        return next((versions[n].loaded for n in sorted(versions, reverse=True) if versions[n].loaded), None)
+        return self._stable.get(model)
 
     async def load_all(self) -> None:
         """Load every complete version of the repository, one after the other; failures are kept with their reason."""
@@ -180,6 +180,9 @@ class Registry:
             _log.error("%s takes no traffic: %s", name, error)
         else:
             version.state = VersionState.READY
+            newest = self._stable.get(version.model)
+            if newest is None or newest.card.version < version.number:
+                self._stable[version.model] = version.loaded
             _log.info("%s is ready (%.2f s)", name, time.monotonic() - begun)
             self._choose_defaults()
         self._telemetry.loads.labels(version.state).inc()
@@ -206,8 +209,7 @@ class Registry:
         return LoadedVersion(card, task, settings, engine, metrics)
 
     def _choose_defaults(self) -> None:
-        stable = [loaded.card for name in self._versions if (loaded := self.stable(name))]
+        cards = [loaded.card for loaded in self._stable.values()]
         for task in Task:
-            chosen = self._chosen_defaults.get(task)
-            if model := chosen or default_model(task, stable):
+            if model := self._chosen_defaults.get(task) or default_model(task, cards):
                 self._defaults[task] = model

@@ -1,0 +1,58 @@
+# Everything that a person or CI does, by name. `make help` lists it.
+PYTHON ?= python3
+BIN := .venv/bin
+PORT ?= 8000
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help setup models serve test lint format bench screenshots clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+# pip is asked again only when what is wanted has changed.
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Vitrail needs Python 3.11 or newer; set PYTHON=")'
+	@echo "Making .venv"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.serve: .venv/.made pyproject.toml constraints.txt
+	@echo "Installing the service and the builder (PyTorch is among it; this takes a minute or more)"
+	$(PIP) --progress-bar on --editable '.[cpu,build]'
+	@touch $@
+
+.venv/.dev: .venv/.serve
+	@echo "Installing what the tests need"
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+setup: .venv/.dev ## Make .venv with all that development needs
+
+models: .venv/.serve ## Build the default models that are absent
+	$(BIN)/vitrail-build build --default
+
+serve: models ## Serve the default models on 127.0.0.1:8000 (PORT=… for another)
+	$(BIN)/vitrail-serve --port $(PORT)
+
+lint: .venv/.dev ## Check format, style, types and the import rule
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.dev ## Put the code into form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: lint models ## Lint, check types, and run all tests
+	$(BIN)/pytest --durations=10
+
+bench: .venv/.dev models ## Measure against the in-process ceiling; writes benchmarks/RESULTS.md (needs wrk)
+	$(BIN)/python -m benchmarks.serving
+
+screenshots: .venv/.dev models ## Make the pictures of the README from a running service (needs Chromium)
+	$(BIN)/python docs/screenshots.py --out docs/images
+
+clean: ## Remove what was installed and built; models stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
