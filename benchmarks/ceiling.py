@@ -18,10 +18,12 @@ import onnxruntime as ort
 from contract.card import ModelCard
 from contract.image import decode
 from contract.preprocess import preprocess
+from service.allocator import keep_freed_memory
 
 
 def measure(version: Path, photographs: Path, threads: int, seconds: float) -> dict[str, float]:
-    """Run ``threads`` callers with one thread each for ``seconds``."""
+    """Run ``threads`` callers with one thread each for ``seconds``, with the allocator as the service sets it."""
+    keep_freed_memory()
     card = ModelCard.model_validate_json((version / "card.json").read_bytes())
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -18,8 +18,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM
 # Pillow's own limit is a process-wide number that would only warn; `DecodeLimits` replaces it.
 Image.MAX_IMAGE_PIXELS = None
 
-_EXIF_SEARCH = 1 << 16
 _ORIENTATION = 0x0112
+_APP1, _START_OF_SCAN = 0xE1, 0xDA
 
 # Pillow's plugins answer broken files with whatever their parsing runs into.
 _BROKEN = (
@@ -30,6 +30,7 @@ _BROKEN = (
     LookupError,
     TypeError,
     ArithmeticError,
+    AssertionError,
     AttributeError,
     RuntimeError,
     struct.error,
@@ -97,9 +98,19 @@ def _decode_jpeg(data: bytes, limits: DecodeLimits) -> Pixels | None:
         pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB")
     except ValueError:
         return None
-    if b"Exif\x00\x00" not in data[:_EXIF_SEARCH]:
-        return pixels
-    return _upright(pixels, _jpeg_orientation(data))
+    return _upright(pixels, _jpeg_orientation(data)) if _may_be_turned(data) else pixels
+
+
+def _may_be_turned(data: bytes) -> bool:
+    """Whether a JPEG has an APP1 segment (EXIF or XMP), wherever it stands before the first scan."""
+    position = 2
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker in (_APP1, _START_OF_SCAN):
+            return marker == _APP1
+        # Any number of 0xFF may fill the space before a marker.
+        position += 1 if marker == 0xFF else 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return True
 
 
 def _jpeg_orientation(data: bytes) -> int:
@@ -147,13 +158,13 @@ def _rgb(image: Image.Image) -> Pixels:
     if image.mode == "F":
         raise InvalidImage("floating-point images have no defined brightness; send 8 or 16 bits a channel")
     if image.mode.startswith("I"):
-        grey = np.clip(np.asarray(image).astype(np.int64), 0, 65_535) >> 8
-        return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
+        grey = (np.clip(np.asarray(image), 0, 65_535) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return np.array(Image.alpha_composite(white, rgba).convert("RGB"))
-    return np.array(image.convert("RGB"))
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
+        image = Image.new("RGB", rgba.size, "white")
+        image.paste(rgba, mask=rgba)
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _reason(error: BaseException) -> str:

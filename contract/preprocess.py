@@ -4,6 +4,7 @@
 and parity checks all call it, so that training and serving cannot drift apart.
 """
 
+import math
 import threading
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,6 +39,8 @@ class Interpolation(StrEnum):
     BILINEAR = "bilinear"
     BICUBIC = "bicubic"
     AREA = "area"
+    """The mean of the source pixels whose centres a target pixel covers: Pillow's BOX. A box's sharp edge does not
+    bear a reduction beforehand, so this filter alone always reads every pixel."""
 
 
 class PadAnchor(StrEnum):
@@ -52,6 +55,13 @@ _FILTERS = {
     Interpolation.BICUBIC: fir.FilterType.catmull_rom,
     Interpolation.AREA: fir.FilterType.box,
 }
+
+
+# How far each filter reaches on either side, in target pixels (in source pixels when enlarging).
+_FILTER_REACH = {Interpolation.BILINEAR: 1.0, Interpolation.BICUBIC: 2.0}
+
+_SourceBox = tuple[float, float, float, float]
+"""Left, top, width and height of a part of an image, in its pixels; fractions count."""
 
 
 class PreprocessSpec(BaseModel):
@@ -172,7 +182,8 @@ def preprocess(pixels: Pixels, spec: PreprocessSpec) -> tuple[Pixels, Geometry]:
 
     Bicubic and bilinear are those of Pillow (antialiased when shrinking), which torchvision, timm and transformers
     evaluate with, to within one grey level; the resize and the crop are one step, so nothing is computed that is then
-    thrown away.
+    thrown away. The result is C-contiguous; it may be read-only (the resampler's own memory), so whoever wants to
+    write in it copies it.
     """
     height, width = pixels.shape[:2]
     geometry = Geometry.of(width, height, spec)
@@ -212,11 +223,9 @@ class _ThreadLocalResizer(threading.local):
 _local = _ThreadLocalResizer()
 
 
-def _resample(
-    pixels: Pixels, box: tuple[float, float, float, float], width: int, height: int, interpolation: Interpolation
-) -> Pixels:
-    """Resample ``box`` (left, top, width, height; fractions count) of ``pixels`` to ``height`` x ``width``."""
-    pixels, box = _reduce(pixels, box, width, height)
+def _resample(pixels: Pixels, box: _SourceBox, width: int, height: int, interpolation: Interpolation) -> Pixels:
+    """Resample ``box`` of ``pixels`` to ``height`` x ``width``, with a filter that reaches beyond the box's edges."""
+    pixels, box = _reduce(pixels, box, width, height, interpolation)
     rows, columns = pixels.shape[:2]
     left, top = max(0.0, box[0]), max(0.0, box[1])
     crop = fir.CropBox(left, top, min(box[2], columns - left), min(box[3], rows - top))
@@ -228,28 +237,49 @@ def _resample(
 
 
 def _reduce(
-    pixels: Pixels, box: tuple[float, float, float, float], width: int, height: int
-) -> tuple[Pixels, tuple[float, float, float, float]]:
-    """Average whole blocks of an image that is far too large, cut to the part that ``box`` needs.
+    pixels: Pixels, box: _SourceBox, width: int, height: int, interpolation: Interpolation
+) -> tuple[Pixels, _SourceBox]:
+    """Average whole blocks of an image that is far too large, cut to the part that the filter will read.
 
-    Besides being quick, this runs outside the interpreter lock, which the resampler holds: a 50-megapixel photograph
-    does not stop the others' requests.
+    The method is that of Pillow's ``reducing_gap``. Besides being quick, this runs outside the interpreter lock, which
+    the resampler holds: a 50-megapixel photograph does not stop the others' requests.
     """
     left, top, box_width, box_height = box
     factor_x = max(1, int(box_width / (width * _REDUCING_GAP)))
     factor_y = max(1, int(box_height / (height * _REDUCING_GAP)))
-    if factor_x == 1 and factor_y == 1:
+    if interpolation is Interpolation.AREA or (factor_x == 1 and factor_y == 1):
         return pixels, box
     rows, columns = pixels.shape[:2]
-    x0, y0 = int(left) // factor_x * factor_x, int(top) // factor_y * factor_y
-    x1, y1 = min(columns, -int(-(left + box_width) // 1)), min(rows, -int(-(top + box_height) // 1))
-    part = pixels[y0:y1, x0:x1]
-    size = -(-(x1 - x0) // factor_x), -(-(y1 - y0) // factor_y)
-    reduced = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
-    scale_x, scale_y = size[0] / (x1 - x0), size[1] / (y1 - y0)
-    return reduced.astype(np.uint8, copy=False), (
-        (left - x0) * scale_x,
-        (top - y0) * scale_y,
-        box_width * scale_x,
-        box_height * scale_y,
-    )
+    reach = _FILTER_REACH[interpolation]
+    x0, x1 = _read_range(left, box_width, width, reach, columns)
+    y0, y1 = _read_range(top, box_height, height, reach, rows)
+    reduced = _average_blocks(pixels[y0:y1, x0:x1], factor_x, factor_y)
+    return reduced, ((left - x0) / factor_x, (top - y0) / factor_y, box_width / factor_x, box_height / factor_y)
+
+
+def _read_range(start: float, length: float, target: int, reach: float, limit: int) -> tuple[int, int]:
+    """The source pixels on one axis that a filter reads to make ``target`` pixels of ``length``, as [first, last)."""
+    margin = reach * max(1.0, length / target)
+    return max(0, math.floor(start - margin)), min(limit, math.ceil(start + length + margin))
+
+
+def _average_blocks(pixels: Pixels, factor_x: int, factor_y: int) -> Pixels:
+    """Average blocks of ``factor_y`` x ``factor_x``; the last ones average what there is.
+
+    Whole blocks and the rest go apart, for OpenCV is several times slower where the factor is not a whole number.
+    """
+    rows, columns = pixels.shape[:2]
+    reduced = np.empty((-(-rows // factor_y), -(-columns // factor_x), 3), np.uint8)
+    for y, to_y in _whole_and_rest(rows, factor_y):
+        for x, to_x in _whole_and_rest(columns, factor_x):
+            size = to_x.stop - to_x.start, to_y.stop - to_y.start
+            reduced[to_y, to_x] = cv2.resize(pixels[y, x], size, interpolation=cv2.INTER_AREA)
+    return reduced
+
+
+def _whole_and_rest(length: int, factor: int) -> list[tuple[slice, slice]]:
+    """Source and target ranges on one axis: of the whole blocks, and of the cut one at the end."""
+    blocks = length // factor
+    whole = (slice(0, blocks * factor), slice(0, blocks))
+    rest = (slice(blocks * factor, length), slice(blocks, blocks + 1))
+    return [pair for pair in (whole, rest) if pair[0].stop > pair[0].start]

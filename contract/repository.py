@@ -52,8 +52,8 @@ class Repository:
 
     def version_path(self, model: str, version: int) -> Path:
         """The version's folder, there or not."""
-        if version < 1:
-            raise RepositoryError(f"versions count from 1, not {version}")
+        if not _VERSION.fullmatch(str(version)):
+            raise RepositoryError(f"versions count from 1 to 999999999, not {version}")
         return self.model_path(model) / str(version)
 
     def read_card(self, model: str, version: int) -> ModelCard:
@@ -72,7 +72,8 @@ class Repository:
         """Give an empty folder to fill; it becomes the version when the block ends, and vanishes if it raises.
 
         The folder is a hidden sibling (Triton and `versions` overlook it), so the final rename is atomic. Raises
-        RepositoryError if the version is there already: versions are never changed once written.
+        RepositoryError if the version is there already (versions are never changed once written), also where another
+        writer was quicker, or if the block ends without a card.
         """
         final = self.version_path(model, version)
         if final.exists():
@@ -82,9 +83,10 @@ class Repository:
         scratch = Path(tempfile.mkdtemp(prefix=f".{version}.tmp-", dir=final.parent))
         try:
             yield scratch
+            _require_card(scratch, final)
             scratch.chmod(0o755)
             _flush(scratch)
-            scratch.rename(final)
+            _rename(scratch, final)
         except BaseException:
             shutil.rmtree(scratch, ignore_errors=True)
             if parent_is_new and not any(final.parent.iterdir()):
@@ -95,10 +97,32 @@ class Repository:
         """Replace the model's ``config.pbtxt`` atomically."""
         folder = self.model_path(model)
         descriptor, name = tempfile.mkstemp(prefix=f".{CONFIG}.", dir=folder)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(folder / CONFIG)
+        scratch = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            scratch.chmod(0o644)
+            scratch.replace(folder / CONFIG)
+        finally:
+            scratch.unlink(missing_ok=True)
+
+
+def _require_card(scratch: Path, final: Path) -> None:
+    """Refuse a folder that nobody would know for a version, and that nobody could ever write again."""
+    if not (scratch / CARD).is_file():
+        raise RepositoryError(f"{final.parent.name}:{final.name} was written without a {CARD}")
+
+
+def _rename(scratch: Path, final: Path) -> None:
+    """Make a version of a finished folder; a folder that is there already is never replaced (POSIX rename)."""
+    try:
+        scratch.rename(final)
+    except OSError as error:
+        if final.exists():
+            raise RepositoryError(f"{final.parent.name}:{final.name} was written by another meanwhile") from error
+        raise
 
 
 def _flush(folder: Path) -> None:

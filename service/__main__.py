@@ -11,6 +11,7 @@ from pydantic_settings import CliApp
 from rich.console import Console
 from rich.logging import RichHandler
 
+from service.allocator import keep_freed_memory
 from service.app import Application
 from service.settings import Settings
 
@@ -42,6 +43,7 @@ def main() -> None:
             name = ".".join(str(part) for part in problem["loc"]).replace("_", "-")
             Console(stderr=True).print(f"[red]--{name}[/]: {problem['msg']}", highlight=False)
         sys.exit(2)
+    keep_freed_memory()
     _configure_logging(settings.log_level)
     application = Application(settings)
     config = uvicorn.Config(

@@ -52,8 +52,10 @@ def postprocess(
     """Probabilities f32 [C] → the best ``top_k``."""
     probabilities = finite("probabilities", outputs["probabilities"])
     count = min(parameters.top_k, len(probabilities))
-    best = np.argpartition(probabilities, -count)[-count:]
-    best = best[np.argsort(-probabilities[best], kind="stable")]
+    # Equal classes come in the order of their numbers, also where only some of them find a place.
+    least = np.partition(probabilities, -count)[-count]
+    candidates = np.flatnonzero(probabilities >= least)
+    best = candidates[np.argsort(-probabilities[candidates], kind="stable")][:count]
     return {
         "image": {"width": geometry.image_width, "height": geometry.image_height},
         "classes": [

@@ -68,6 +68,8 @@ class TaskDefinition:
     output_sets: tuple[frozenset[str], ...]
     """The sets of output names that a model of this task may have."""
     postprocess: Callable[[Outputs, Geometry, ModelCard, Any, Any], Any]
+    dense: bool = False
+    """The postprocess works on maps: it takes milliseconds, and belongs in a worker thread."""
 
 
 def _split_labels(value: object) -> object:
@@ -91,10 +93,10 @@ def label_indices(card: ModelCard, labels: tuple[str, ...] | None) -> frozenset[
     """Class numbers of the labels that a caller wants, or None for all; InvalidParameter for an unknown one."""
     if labels is None:
         return None
-    numbers = {label: index for index, label in enumerate(card.labels)}
-    if unknown := [label for label in labels if label not in numbers]:
+    if unknown := [label for label in labels if label not in card.labels]:
         raise InvalidParameter(f"{card.name} does not know the label {unknown[0]!r}; its labels are in its model card")
-    return frozenset(numbers[label] for label in labels)
+    # A label may name several classes: ImageNet has two cranes, the bird and the machine.
+    return frozenset(index for index, label in enumerate(card.labels) if label in labels)
 
 
 def finite(name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:

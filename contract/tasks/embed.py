@@ -45,13 +45,14 @@ def postprocess(
 ) -> EmbedResult:
     """Embedding f32 [D] → the vector as asked; a zero vector stays zero."""
     vector = finite("embedding", outputs["embedding"]).astype("<f4", copy=False)
-    if parameters.normalize:
-        vector = vector / max(float(np.linalg.norm(vector)), np.finfo(np.float32).tiny)
+    # In double precision no square overflows or vanishes.
+    if parameters.normalize and (length := float(np.linalg.norm(vector.astype(np.float64)))) > 0:
+        vector = (vector.astype(np.float64) / length).astype("<f4")
     return {
         "image": {"width": geometry.image_width, "height": geometry.image_height},
         "embedding": vector.tolist()
         if parameters.encoding is Encoding.JSON
-        else b64encode(vector.astype("<f4").tobytes()).decode("ascii"),
+        else b64encode(vector.tobytes()).decode("ascii"),
         "dimension": len(vector),
     }
 

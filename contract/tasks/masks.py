@@ -74,10 +74,14 @@ def decode_rle(mask: RleMask) -> BoolMask:
 
 
 def outlines(mask: BoolMask) -> list[list[list[float]]]:
-    """Simplified outlines of a mask bool [H, W] along its pixels' centres, holes included; specks are left out."""
+    """Simplified outlines of a mask bool [H, W], holes included; specks are left out.
+
+    They run through the centres of the mask's outermost pixels, the centre of the first being at (0.5, 0.5): so they
+    lie in the same plane as boxes, and cut down to whole numbers they are what OpenCV's `fillPoly` wants.
+    """
     contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     simplified = (cv2.approxPolyDP(contour, _POLYGON_TOLERANCE, closed=True)[:, 0] for contour in contours)
-    return [points.astype(float).tolist() for points in simplified if len(points) >= 3]
+    return [(points + 0.5).tolist() for points in simplified if len(points) >= 3]
 
 
 def _rle(mask: BoolMask) -> RleMask:

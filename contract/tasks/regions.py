@@ -82,13 +82,13 @@ def postprocess(
     probability = finite("probability", outputs["probability"])
     threshold = settings.score_threshold if parameters.score_threshold is None else parameters.score_threshold
     binary = (probability >= settings.binary_threshold).view(np.uint8)
-    contours, _ = cv2.findContours(binary, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    contours = _outer_contours(binary)
     to_input = np.array(
         [geometry.input_width / probability.shape[1], geometry.input_height / probability.shape[0]], np.float32
     )
     regions: list[Region] = []
     for points in contours:
-        contour = points[:, 0].astype(np.int32, copy=False)
+        contour = points[:, 0]
         if (outline := _outline(contour, settings)) is None:
             continue
         if (score := _mean_inside(probability, contour)) < threshold:
@@ -106,13 +106,25 @@ def postprocess(
     }
 
 
+def _outer_contours(binary: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.int32]]:
+    """Contours i32 [K, 1, 2] of connected regions; those of their holes, which are no regions, are left out."""
+    contours, hierarchy = cv2.findContours(binary, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    parents = hierarchy.reshape(-1, 4)[:, 3] if len(contours) else ()
+    return [
+        contour.astype(np.int32, copy=False) for contour, parent in zip(contours, parents, strict=True) if parent < 0
+    ]
+
+
 def _outline(contour: npt.NDArray[np.int32], settings: RegionsSettings) -> Floats | None:
     """Points f32 [K, 2] of the region in map pixels, or None for a speck."""
     centre, (width, height), angle = cv2.minAreaRect(contour)
     if min(width, height) < settings.min_side:
         return None
     if settings.shape is Shape.POLYGON:
-        return cv2.approxPolyDP(contour, 1.0, closed=True)[:, 0].astype(np.float32)
+        outline = cv2.approxPolyDP(contour, 1.0, closed=True)[:, 0].astype(np.float32)
+        return outline if len(outline) >= 3 else None
+    if not width + height:
+        return None
     grown = width * height * settings.unclip_ratio / (2 * (width + height))
     corners = cv2.boxPoints((centre, (width + 2 * grown, height + 2 * grown), angle))
     return _clockwise_from_top_left(corners.astype(np.float32))
@@ -137,4 +149,5 @@ REGIONS = TaskDefinition(
     result=RegionsResult,
     output_sets=(frozenset({"probability"}),),
     postprocess=postprocess,
+    dense=True,
 )

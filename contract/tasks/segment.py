@@ -132,4 +132,5 @@ SEGMENT = TaskDefinition(
     result=SegmentResult,
     output_sets=(frozenset({"class_map"}), frozenset({"boxes", "scores", "labels", "masks"})),
     postprocess=postprocess,
+    dense=True,
 )

@@ -1,0 +1,105 @@
+"""Take the README's pictures of the playground from a running service.
+
+    python docs/screenshots.py --url http://127.0.0.1:8000 --out docs/images
+
+Needs Chromium and the `dev` extra (playwright, scikit-image); the photographs are scikit-image's.
+"""
+
+import argparse
+import io
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import skimage.data
+from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
+
+WIDTH = 1000
+MAX_BYTES = 200_000
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture of the page."""
+
+    name: str
+    task: str
+    photograph: str
+    """Name of a function of `skimage.data`."""
+    scheme: str = "light"
+
+
+SHOTS = (
+    Shot("classify", "classify", "chelsea"),
+    Shot("segment", "segment", "chelsea"),
+    Shot("detect", "detect", "chelsea", "dark"),
+    Shot("regions", "regions", "page"),
+)
+
+
+def main() -> None:
+    """Take every shot and write it as a PNG."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the running service")
+    parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder for the pictures")
+    arguments = parser.parse_args()
+    browser_path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser_path is None:
+        sys.exit("no Chromium is installed")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
+        for shot in SHOTS:
+            data = small_png(take(browser, arguments.url, shot))
+            path = arguments.out / f"{shot.name}.png"
+            path.write_bytes(data)
+            print(f"{path}  {len(data) / 1e3:.0f} kB")
+        browser.close()
+
+
+def take(browser: Browser, url: str, shot: Shot) -> bytes:
+    """The page with an answer upon it, as a full-size PNG."""
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=shot.scheme)
+    with TemporaryDirectory() as folder:
+        photograph = Path(folder) / f"{shot.photograph}.png"
+        Image.fromarray(getattr(skimage.data, shot.photograph)()).save(photograph)
+        page.goto(f"{url.rstrip('/')}/#{shot.task}")
+        page.wait_for_selector("input[name=task]:enabled", state="attached")
+        page.set_input_files("#file", photograph)
+        page.wait_for_selector("#timings-card:not([hidden])")
+    data = page.screenshot()
+    page.close()
+    return data
+
+
+def small_png(data: bytes) -> bytes:
+    """The picture ``WIDTH`` pixels wide, in as many colours as ``MAX_BYTES`` allow."""
+    with Image.open(io.BytesIO(data)) as image:
+        small = image.convert("RGB").resize(
+            (WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS
+        )
+    for colours in (256, 192, 128, 96, 64):
+        buffer = io.BytesIO()
+        reduced = small.quantize(palette=_palette(small, colours), dither=Image.Dither.FLOYDSTEINBERG)
+        reduced.save(buffer, "PNG", optimize=True)
+        if buffer.tell() < MAX_BYTES:
+            return buffer.getvalue()
+    raise ValueError(f"the picture does not fit into {MAX_BYTES} bytes")
+
+
+def _palette(image: Image.Image, colours: int) -> Image.Image:
+    """An image with a palette: three quarters for the photograph, the rest for the page's few small accents."""
+    accents = colours // 4
+    common = image.quantize(colours - accents, Image.Quantize.MEDIANCUT).getpalette() or []
+    rare = image.quantize(accents, Image.Quantize.MAXCOVERAGE).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(common + rare)
+    return palette
+
+
+if __name__ == "__main__":
+    main()
