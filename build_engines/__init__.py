@@ -1,0 +1,1 @@
+"""The offline builder: a catalogue entry becomes a certified version in the model repository."""

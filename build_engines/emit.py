@@ -1,0 +1,116 @@
+"""A certified model → a version folder: card, labels, golden sample, configuration, and the model itself."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version as installed
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from build_engines.artifact import GOLDEN_BATCH_SIZE, INPUT_NAME, Artifact, BuildFailure, Step, Tensors, known
+from contract.card import ModelCard, Platform, Provenance
+from contract.preprocess import Pixels
+from contract.repository import CARD, GOLDEN, LABELS, Repository, RepositoryError
+from contract.tasks.table import TASKS
+from contract.tensors import DType, TensorSpec
+from contract.triton import to_config
+
+Replay = Callable[[Path, ModelCard, Pixels, Tensors], None]
+"""Runs the written file on the golden images and raises if it answers otherwise."""
+
+_TOOLS = ("torch", "timm", "onnx", "onnxscript", "onnxslim", "onnxruntime", "numpy")
+
+
+def step(replay: Replay) -> Step:
+    """The step, given the way to replay the golden sample; it belongs to verification, and steps do not mix."""
+    return Step(
+        "emit",
+        partial(emit, replay=replay),
+        requires=("model", "preprocess", "origin", "figures", "samples", "golden", "batch_sizes", "certificate"),
+        ensures=("version", "path"),
+    )
+
+
+def emit(artifact: Artifact, replay: Replay) -> Artifact:
+    """Write the version, replay its golden sample from the disk, and only then let it appear."""
+    order = artifact.order
+    repository, name = order.repository, order.entry.name
+    try:
+        version = order.version or _next_version(repository, name)
+        card = _card(artifact, version)
+        _require_same_tensors(repository, card)
+        with repository.writing(name, version) as folder:
+            images = _write(folder, card, artifact)
+            replay(folder / card.platform.filename, card, images, known(artifact.golden))
+            repository.write_config(name, to_config(card))
+    except (RepositoryError, OSError) as error:
+        raise BuildFailure(str(error), "choose another --version or --repository, and check its permissions") from error
+    return artifact.having(version=version, path=repository.version_path(name, version))
+
+
+def _next_version(repository: Repository, name: str) -> int:
+    return max(repository.versions(name), default=0) + 1
+
+
+def _write(folder: Path, card: ModelCard, artifact: Artifact) -> Pixels:
+    golden = known(artifact.golden)
+    images = known(artifact.samples)[: len(next(iter(golden.values())))]
+    (folder / card.platform.filename).write_bytes(known(artifact.model).SerializeToString())
+    (folder / LABELS).write_text("".join(f"{label}\n" for label in card.labels), encoding="utf-8")
+    arrays = {INPUT_NAME: images} | {f"output.{name}": values for name, values in golden.items()}
+    np.savez_compressed(folder / GOLDEN, **arrays)
+    (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return images
+
+
+def _card(artifact: Artifact, version: int) -> ModelCard:
+    entry, spec, origin = artifact.order.entry, known(artifact.preprocess), known(artifact.origin)
+    outputs = known(artifact.golden)
+    try:
+        TASKS[entry.task].settings.model_validate(entry.task_settings)
+        return ModelCard(
+            name=entry.name,
+            version=version,
+            task=entry.task,
+            description=entry.description,
+            platform=Platform.ONNX,
+            input=TensorSpec(name=INPUT_NAME, dtype=DType.UINT8, shape=(spec.height, spec.width, 3)),
+            outputs=tuple(
+                TensorSpec(name=name, dtype=DType(str(values.dtype)), shape=values.shape[1:])
+                for name, values in outputs.items()
+            ),
+            preprocess=spec,
+            labels=artifact.labels or (),
+            task_settings=entry.task_settings,
+            batch_sizes=known(artifact.batch_sizes),
+            provenance=Provenance(
+                source=f"timm:{entry.source.model}" if entry.source.kind == "timm" else f"onnx:{origin.name}",
+                weights=origin.name,
+                weights_sha256=origin.sha256,
+                trained=origin.trained,
+                supervision=entry.supervision,
+                licence=entry.licence,
+                reference=entry.reference,
+                notes=entry.notes + artifact.notes,
+                built_at=datetime.now(UTC),
+                tools={tool: installed(tool) for tool in _TOOLS},
+            ),
+            figures=known(artifact.figures),
+            certificate=known(artifact.certificate),
+        )
+    except ValidationError as error:
+        raise BuildFailure(f"the card would not be valid: {error}", "mend the catalogue entry") from error
+
+
+def _require_same_tensors(repository: Repository, card: ModelCard) -> None:
+    """All versions of a model share their tensors, because Triton has one configuration for them."""
+    for version in repository.versions(card.name):
+        other = repository.read_card(card.name, version)
+        if (other.input, other.outputs) != (card.input, card.outputs):
+            raise BuildFailure(
+                f"{card.name}:{version} has other tensors (input {list(other.input.shape)}, now "
+                f"{list(card.input.shape)}), and versions of one model share them",
+                "build into another --repository, or remove the old versions",
+            )

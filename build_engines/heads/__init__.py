@@ -1,0 +1,1 @@
+"""Heads that turn a network into one of another task."""

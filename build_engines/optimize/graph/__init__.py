@@ -1,0 +1,1 @@
+"""Optimisations after export, on the ONNX graph."""

@@ -1,0 +1,165 @@
+"""A model of timm, with weights from a package, the hub, a local file, or none."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from huggingface_hub.errors import HfHubHTTPError
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from build_engines.artifact import Artifact, BuildFailure, Order, Step, WeightsOrigin, known
+from build_engines.catalog.entry import Normalisation, TimmSource, at_resolution
+from build_engines.sources import checkpoint, hub, imagenet, package
+from contract.card import Figures
+from contract.preprocess import Interpolation, PreprocessSpec, Resize
+from contract.task import Task
+
+_OUTPUTS = {Task.CLASSIFY: ("probabilities",), Task.EMBED: ("embedding",)}
+_PUBLISHED_TOLERANCE = 0.02
+_RANDOM_SEED = 0
+
+
+def load(artifact: Artifact) -> Artifact:
+    """Make the network in evaluation mode, load its weights, and say how its pixels are prepared."""
+    order = artifact.order
+    network, origin = _with_weights(order)
+    stated = timm.data.resolve_data_config(model=network)
+    preprocess = _preprocess(order, stated)
+    classes = int(network.num_classes)
+    if order.entry.task is Task.EMBED:
+        network.reset_classifier(0)
+    network.eval()
+    figures = _figures(network, preprocess)
+    return artifact.having(
+        network=network,
+        output_names=_OUTPUTS.get(order.entry.task, ("logits",)),
+        preprocess=preprocess,
+        normalisation=order.entry.normalisation or Normalisation(mean=stated["mean"], std=stated["std"]),
+        labels=imagenet.labels_for(classes) if order.entry.labels else (),
+        origin=origin,
+        figures=figures,
+        warnings=artifact.warnings + _surprises(order, figures),
+    )
+
+
+STEP = Step(
+    "source",
+    load,
+    requires=(),
+    ensures=("network", "output_names", "preprocess", "normalisation", "origin", "figures"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Architecture:
+    """What to create; ``size`` only for the networks that are made for one size."""
+
+    name: str
+    size: int | None
+
+    def create(self, *, pretrained: bool = False, classes: int | None = None) -> Any:
+        """The network; a network of timm has attributes that no common type declares."""
+        options: dict[str, Any] = {} if classes is None else {"num_classes": classes}
+        if self.size is not None:
+            options["img_size"] = self.size
+        return timm.create_model(self.name, pretrained=pretrained, **options)
+
+
+def _with_weights(order: Order) -> tuple[Any, WeightsOrigin]:
+    source = order.entry.source
+    if not isinstance(source, TimmSource):
+        raise TypeError(f"{order.entry.name} does not come from timm")
+    if not timm.is_model(source.model):
+        raise BuildFailure(f"timm {timm.__version__} has no model {source.model!r}", "see timm.list_models()")
+    configuration = timm.get_pretrained_cfg(source.model)
+    fixed = configuration is not None and configuration.fixed_input_size
+    architecture = _Architecture(source.model, order.resolution if fixed else None)
+    if order.weights == "random":
+        torch.manual_seed(_RANDOM_SEED)
+        return architecture.create(), WeightsOrigin("random", None, trained=False)
+    if isinstance(order.weights, Path):
+        return _from_checkpoint(architecture, order.weights)
+    if order.entry.weights.kind == "package":
+        path, origin = package.locate(order.entry.weights)
+        network = architecture.create()
+        checkpoint.load(network, checkpoint.read(path), path.name, order.entry.weights.mapping)
+        return network, origin
+    return _from_hub(architecture)
+
+
+def _from_checkpoint(architecture: _Architecture, path: Path) -> tuple[Any, WeightsOrigin]:
+    tensors = checkpoint.read(path)
+    network = architecture.create()
+    bias = tensors.get(f"{network.pretrained_cfg.get('classifier')}.bias")
+    if bias is not None and len(bias) != network.num_classes:
+        # A fine-tuned checkpoint brings its own number of classes.
+        network = architecture.create(classes=len(bias))
+    checkpoint.load(network, tensors, path.name, "by_name")
+    return network, WeightsOrigin(path.name, package.digest(path), trained=True)
+
+
+def _from_hub(architecture: _Architecture) -> tuple[Any, WeightsOrigin]:
+    configuration = timm.get_pretrained_cfg(architecture.name)
+    if configuration is None or not configuration.has_weights:
+        raise BuildFailure(f"timm publishes no weights for {architecture.name}", hub.LOCAL_ALTERNATIVES)
+    hub.require_reachable()
+    try:
+        network = architecture.create(pretrained=True)
+    except (OSError, HfHubHTTPError) as error:
+        raise BuildFailure(f"the weights could not be fetched: {error}", hub.LOCAL_ALTERNATIVES) from error
+    origin = network.pretrained_cfg.get("hf_hub_id") or network.pretrained_cfg.get("url")
+    return network, WeightsOrigin(str(origin), None, trained=True)
+
+
+def _preprocess(order: Order, stated: dict[str, Any]) -> PreprocessSpec:
+    spec = order.entry.preprocess or _as_timm_does(stated)
+    return spec if order.resolution is None else at_resolution(spec, order.resolution)
+
+
+def _as_timm_does(stated: dict[str, Any]) -> PreprocessSpec:
+    """timm's evaluation transform as a spec; BuildFailure for one that the contract cannot express."""
+    _, height, width = stated["input_size"]
+    crop, mode, interpolation = stated["crop_pct"], stated["crop_mode"], stated["interpolation"]
+    known_way = mode == "center" or (mode == "squash" and crop == 1.0)
+    if interpolation not in set(Interpolation) or height != width or not known_way:
+        raise BuildFailure(
+            f"timm prepares images for this model in a way that is not supported: {interpolation}, {mode}, "
+            f"{height} x {width}",
+            "add a catalogue entry that states its preprocess",
+        )
+    if mode == "squash":
+        return PreprocessSpec(height=height, width=width, resize=Resize.STRETCH, interpolation=interpolation)
+    return PreprocessSpec(
+        height=height,
+        width=width,
+        resize=Resize.SHORTEST_EDGE,
+        shortest_edge=math.floor(height / crop),
+        interpolation=interpolation,
+    )
+
+
+def _figures(network: nn.Module, preprocess: PreprocessSpec) -> Figures:
+    """Size and work of one image; BuildFailure if the network does not run at this resolution."""
+    counter = FlopCounterMode(display=False)
+    try:
+        with torch.inference_mode(), counter:
+            network(torch.zeros(1, 3, preprocess.height, preprocess.width))
+    except (RuntimeError, AssertionError) as error:
+        raise BuildFailure(
+            f"the network does not run at {preprocess.height} x {preprocess.width}: {error}",
+            "choose another --resolution (many networks want a multiple of 32)",
+        ) from error
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    # One multiply-accumulate is two floating-point operations.
+    return Figures(parameters=parameters, gmacs=round(counter.get_total_flops() / 2e9, 4))
+
+
+def _surprises(order: Order, figures: Figures) -> tuple[str, ...]:
+    published = order.entry.published.parameters
+    if published is None or abs(figures.parameters - published) <= _PUBLISHED_TOLERANCE * published:
+        return ()
+    return (f"{figures.parameters:,} parameters, but {published:,} are published",)

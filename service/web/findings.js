@@ -1,0 +1,50 @@
+/** A task's result as a list of findings, the same for every task that has any. */
+
+import { coloursOf } from "./colours.js";
+
+/**
+ * @typedef {import("./api.js").Finding & {name: string, colour: import("./colours.js").Glass}} NamedFinding
+ */
+
+/** The tasks that the page knows, in the order of their buttons. */
+export const TASKS = [
+  { id: "classify", title: "Classify", noun: ["class", "classes"], nothing: "No class reached the threshold." },
+  { id: "detect", title: "Detect", noun: ["object", "objects"], nothing: "Nothing was found in this picture." },
+  { id: "segment", title: "Segment", noun: ["segment", "segments"], nothing: "Nothing was found in this picture." },
+  { id: "embed", title: "Embed", noun: ["vector", "vectors"], nothing: "The vector is empty." },
+  { id: "regions", title: "Regions", noun: ["region", "regions"], nothing: "No region was found in this picture." },
+];
+
+/**
+ * What a result has found, named and coloured.
+ * @param {import("./api.js").Result} result
+ * @returns {NamedFinding[]}
+ */
+export function findingsOf(result) {
+  const findings = result.classes ?? result.objects ?? result.segments ?? result.regions ?? [];
+  const colours = coloursOf(findings);
+  return findings.map((finding, i) => ({
+    ...finding,
+    name: finding.label ?? `Region ${i + 1}`,
+    colour: colours[i],
+  }));
+}
+
+/**
+ * Whether a finding reaches the threshold; one without a score always does.
+ * @param {NamedFinding} finding
+ * @param {number} threshold
+ */
+export function reaches(finding, threshold) {
+  return finding.score === undefined || finding.score >= threshold;
+}
+
+/**
+ * A score as a percentage.
+ * @param {number|undefined} score
+ */
+export function percent(score) {
+  if (score === undefined) return "";
+  const value = score * 100;
+  return `${value.toFixed(value > 0 && value < 9.95 ? 1 : 0)} %`;
+}
