@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -94,7 +95,8 @@ class Application:
 
     def _build(self) -> FastAPI:
         settings = self.settings
-        app = FastAPI(
+        # FastAPI's own documentation page loads its script from elsewhere.
+        app = FastAPIOffline(
             title="Vitrail",
             summary="Classify, detect, segment, embed, and find text in images.",
             lifespan=self.life,

@@ -61,9 +61,11 @@ class CamHead(_Strict):
     kind: Literal["cam"] = "cam"
     map_size: int = Field(gt=0)
     """Side of the masks."""
+    window: int = Field(default=7, gt=0)
+    """Side of the windows in which classes are judged, in features: that of the map at the training's size."""
     candidates: int = Field(default=5, ge=1, le=32)
     """How many of the most probable classes are considered."""
-    level: float = Field(default=0.4, gt=0, lt=1)
+    level: float = Field(default=0.35, gt=0, lt=1)
     """Where the outline runs between an activation map's lowest value (0) and its highest (1)."""
     suppress_iou: float = Field(default=0.5, gt=0, le=1)
     """A class whose box overlaps that of a more probable one by more than this is taken for the same object."""

@@ -3,6 +3,11 @@
 After Zhou et al., "Learning Deep Features for Discriminative Localization" (2016): a classifier that ends in global
 average pooling and a linear layer can be applied at every position of its last feature map; by linearity the mean of
 those logits is the image's own. The map of a recognised class, brought to 0…1, outlines what was recognised.
+
+Two things are added to the paper's. What an image larger than the training's shows is judged in windows of the
+training's size, each pooled alone, and a class is as probable as in the best of them: pooled over the whole image, a
+parrot that fills a fifth of it would drown (0.06 against 0.91). And classes that are seen in the same place (tiger
+cat, Egyptian cat, tabby) share their maps, for each of them alone leaves holes in the animal.
 """
 
 import torch
@@ -39,19 +44,25 @@ class ClassActivationMaps(nn.Module):
         """Find the most probable classes and outline each."""
         features = self.classifier.forward_features(pixels)  # type: ignore[operator]  # every timm network has it
         linear = self.classifier.get_classifier()  # type: ignore[operator]
-        logits = functional.linear(features.mean(dim=(2, 3)), linear.weight, linear.bias)
-        scores, labels = torch.softmax(logits, dim=-1).topk(self.settings.candidates, dim=-1)
+        scores, labels = self._probabilities(features, linear).topk(self.settings.candidates, dim=-1)
         # The candidates' rows only: the full map would be a thousand channels.
-        activation = torch.matmul(linear.weight[labels], features.flatten(2)).unflatten(2, features.shape[2:])
-        masks = self._outline(activation)
+        activation = shared(torch.matmul(linear.weight[labels], features.flatten(2)), scores)
+        masks = self._outline(activation.unflatten(2, features.shape[2:]))
         boxes = self._extent(masks >= _INSIDE)
         found = (boxes, self._without_duplicates(boxes, scores), labels.to(torch.int32))
         return (*found, masks) if self.with_masks else found
 
+    def _probabilities(self, features: Tensor, linear: nn.Linear) -> Tensor:
+        """Features f32 [B,D,h,w] → probabilities f32 [B,C], each the class's highest in any window."""
+        window = min(self.settings.window, features.shape[2], features.shape[3])
+        pooled = functional.avg_pool2d(features, window, stride=1).flatten(2).transpose(1, 2)
+        return torch.softmax(linear(pooled), dim=-1).amax(dim=1)
+
     def _outline(self, activation: Tensor) -> Tensor:
         """Activation f32 [B,N,h,w] → masks f32 [B,N,S,S]: the level between lowest and highest becomes 0.5."""
         size = self.settings.map_size
-        fine = functional.interpolate(activation, size=(size, size), mode="bilinear", align_corners=False)
+        smooth = functional.avg_pool2d(activation, 3, stride=1, padding=1, count_include_pad=False)
+        fine = functional.interpolate(smooth, size=(size, size), mode="bilinear", align_corners=False)
         low, high = fine.amin(dim=(2, 3), keepdim=True), fine.amax(dim=(2, 3), keepdim=True)
         position = (fine - low) / (high - low).clamp(min=torch.finfo(torch.float32).tiny)
         level = self.settings.level
@@ -78,6 +89,17 @@ class ClassActivationMaps(nn.Module):
             beaten = torch.stack([kept[other] & duplicate[:, slot, other] for other in range(slot)]).any(dim=0)
             kept.append(~beaten)
         return torch.where(torch.stack(kept, dim=1), scores, torch.zeros_like(scores))
+
+
+def shared(activation: Tensor, scores: Tensor) -> Tensor:
+    """Each class's map f32 [B,N,hw] mixed with those of the classes that are seen where it is seen.
+
+    The weight of another class is its score f32 [B,N] times the squared correlation of the two maps, if positive.
+    """
+    centred = activation - activation.mean(dim=-1, keepdim=True)
+    unit = functional.normalize(centred, dim=-1)
+    alike = torch.matmul(unit, unit.transpose(1, 2)).clamp(min=0).square() * scores.unsqueeze(1)
+    return torch.matmul(alike / alike.sum(dim=-1, keepdim=True), activation)
 
 
 def box_iou(boxes: Tensor) -> Tensor:
