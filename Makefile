@@ -51,8 +51,8 @@ test: lint models ## Lint, check types, and run all tests
 bench: .venv/.dev models ## Measure against the in-process ceiling; writes benchmarks/RESULTS.md (needs wrk)
 	$(BIN)/python -m benchmarks.serving
 
-screenshots: .venv/.dev models ## Make the pictures of the README from a running service (needs Chromium)
-	$(BIN)/python docs/screenshots.py --out docs/images
+screenshots: .venv/.dev ## Take the README's pictures from a service that runs on PORT (needs Chromium)
+	$(BIN)/python docs/screenshots.py --url http://127.0.0.1:$(PORT) --out docs/images
 
 clean: ## Remove what was installed and built; models stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
