@@ -77,11 +77,10 @@ class Batcher:
             return [await entries[0].answer]
         try:
             return await asyncio.gather(*(entry.answer for entry in entries))
-        except ServiceError:
-            # The request has failed as a whole: what still waits of it would be computed for nobody.
+        finally:
+            # If one image failed, the request has: what still waits of it would be computed for nobody.
             for entry in entries:
                 entry.answer.cancel()
-            raise
 
     async def close(self) -> None:
         """Take no more, finish what waits, close the inner engine."""
