@@ -1,11 +1,11 @@
 """The command line: `vitrail-build list` and `vitrail-build build`."""
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from build_engines.catalog.entry import Entry
 from build_engines.catalog.loader import UnknownEntry, defaults, entries, find
@@ -21,7 +21,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-DEFAULTS = "defaults"
+_INTERRUPTED = 130
+"""The exit status of a command that Ctrl-C ended, by the shells' convention."""
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON lines to stdout and nothing else.")]
 
@@ -33,23 +34,20 @@ def list_entries(*, as_json: JsonFlag = False) -> None:
         for entry in entries():
             print_json(entry.model_dump(mode="json"))
         return
-    table = Table("name", "task", "input", "weights", "description")
+    console = Console(highlight=False, soft_wrap=True)
     for entry in entries():
-        size = f"{entry.preprocess.height} x {entry.preprocess.width}" if entry.preprocess else "timm's"
-        weights = entry.weights.distribution if entry.weights.kind == "package" else "hub"
-        name = f"{entry.name} *" if entry.default else entry.name
-        table.add_row(name, entry.task, size, weights, entry.description)
-    console = Console()
-    console.print(table)
-    console.print("* belongs to a fresh installation; build all of these with: vitrail-build build defaults")
+        size = f"{entry.preprocess.height} x {entry.preprocess.width}" if entry.preprocess else "timm's size"
+        console.print(f"[bold]{entry.name}[/]{' (default)' if entry.default else ''}: {entry.task}, {size}")
+        console.print(f"    {entry.description}", markup=False)
+    console.print("Build the default ones that are absent: vitrail-build build --default")
     console.print("Any other classifier of timm: vitrail-build build timm:NAME")
 
 
 @app.command("build")
-def build_models(  # noqa: PLR0913  a command has as many arguments as it has options
+def build_models(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME…", help="Catalogue entries, timm:NAME, or 'defaults'."),
+        typer.Argument(metavar="NAME…", help="Catalogue entries, or timm:NAME."),
     ] = None,
     *,
     default: Annotated[bool, typer.Option("--default", help="Build the default models that are absent.")] = False,
@@ -80,6 +78,9 @@ def build_models(  # noqa: PLR0913  a command has as many arguments as it has op
         report.begins(entry.name)
         try:
             report.built(build(order, report))
+        except KeyboardInterrupt as interruption:
+            report.interrupted(entry.name)
+            raise typer.Exit(_INTERRUPTED) from interruption
         except StepFailed as failure:
             report.failed(entry.name, failure)
             if traceback:
@@ -88,28 +89,29 @@ def build_models(  # noqa: PLR0913  a command has as many arguments as it has op
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; being told to end (SIGTERM) is treated as Ctrl-C is, so that both clear up."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()
 
 
 def _wanted(names: list[str], repository: Repository, report: Report, *, default: bool) -> list[Entry]:
     """The entries to build; of the defaults, those that the repository lacks."""
-    wanted = [find(name) for name in names if name != DEFAULTS]
-    if default or DEFAULTS in names:
+    wanted = [find(name) for name in names]
+    if default:
         for entry in defaults():
             if repository.versions(entry.name):
                 report.present(entry.name)
             else:
                 wanted.append(entry)
     elif not wanted:
-        raise UnknownEntry("name what to build: entries of the catalogue, timm:NAME, or 'defaults'")
+        raise UnknownEntry("name what to build: entries of the catalogue, timm:NAME, or --default")
     return list({entry.name: entry for entry in wanted}.values())
 
 
 def _weights(text: str) -> "Weights":
-    if text == "pretrained" or text == "random":  # noqa: PLR1714  mypy narrows this form only
-        return text
-    return Path(text)
+    if text == "pretrained":
+        return "pretrained"
+    return "random" if text == "random" else Path(text)
 
 
 if __name__ == "__main__":

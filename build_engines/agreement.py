@@ -46,10 +46,12 @@ def relative_error(reference: Tensors, engine: Tensors) -> float:
     errors = [0.0]
     for name, expected in reference.items():
         actual = engine.get(name)
-        if actual is None or actual.shape != expected.shape or not np.isfinite(actual).all():
+        if actual is None or actual.shape != expected.shape:
+            return UNUSABLE
+        if not (np.isfinite(expected).all() and np.isfinite(actual).all()):
             return UNUSABLE
         if name not in _STEPPED:
-            magnitude = max(float(np.abs(expected).max()), np.finfo(np.float32).tiny)
+            magnitude = max(float(np.abs(expected).max()), float(np.finfo(np.float32).tiny))
             errors.append(float(np.abs(actual - expected).max()) / magnitude)
     return min(max(errors), UNUSABLE)
 

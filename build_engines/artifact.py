@@ -89,7 +89,8 @@ class Artifact:
 
     def lacking(self, names: tuple[str, ...]) -> list[str]:
         """Those of the fields named that are still unknown."""
-        return [name for name in names if (value := getattr(self, name)) is None or (isinstance(value, tuple) and not value)]
+        values = {name: getattr(self, name) for name in names}
+        return [name for name, value in values.items() if value is None or (isinstance(value, tuple) and not value)]
 
 
 def known(value: T | None) -> T:

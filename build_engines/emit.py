@@ -1,18 +1,21 @@
 """A certified model → a version folder: card, labels, golden sample, configuration, and the model itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version as installed
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
-from build_engines.artifact import GOLDEN_BATCH_SIZE, INPUT_NAME, Artifact, BuildFailure, Step, Tensors, known
+from build_engines.artifact import INPUT_NAME, Artifact, BuildFailure, Step, Tensors, known
 from contract.card import ModelCard, Platform, Provenance
 from contract.preprocess import Pixels
-from contract.repository import CARD, GOLDEN, LABELS, Repository, RepositoryError
+from contract.repository import CARD, CONFIG, GOLDEN, LABELS, Repository, RepositoryError
 from contract.tasks.table import TASKS
 from contract.tensors import DType, TensorSpec
 from contract.triton import to_config
@@ -20,6 +23,7 @@ from contract.triton import to_config
 Replay = Callable[[Path, ModelCard, Pixels, Tensors], None]
 """Runs the written file on the golden images and raises if it answers otherwise."""
 
+_REMEDY = "choose another --version or --repository; check its permissions and the space on the disk"
 _TOOLS = ("torch", "timm", "onnx", "onnxscript", "onnxslim", "onnxruntime", "numpy")
 
 
@@ -41,13 +45,50 @@ def emit(artifact: Artifact, replay: Replay) -> Artifact:
         version = order.version or _next_version(repository, name)
         card = _card(artifact, version)
         _require_same_tensors(repository, card)
-        with repository.writing(name, version) as folder:
+        # The configuration goes first, for a version that Triton sees must have one.
+        with _kept_configuration(repository, name), repository.writing(name, version) as folder:
             images = _write(folder, card, artifact)
             replay(folder / card.platform.filename, card, images, known(artifact.golden))
             repository.write_config(name, to_config(card))
     except (RepositoryError, OSError) as error:
-        raise BuildFailure(str(error), "choose another --version or --repository, and check its permissions") from error
+        raise BuildFailure(str(error), _REMEDY) from error
     return artifact.having(version=version, path=repository.version_path(name, version))
+
+
+def reserve(artifact: Artifact) -> Artifact:
+    """Refuse, before any work, a version that is there already or a repository that cannot be written."""
+    order = artifact.order
+    try:
+        if order.version in order.repository.versions(order.entry.name):
+            raise BuildFailure(
+                f"{order.entry.name}:{order.version} is there already; versions are never overwritten", _REMEDY
+            )
+        order.repository.root.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=order.repository.root):
+            pass
+    except OSError as error:
+        raise BuildFailure(f"the repository cannot be written: {error}", _REMEDY) from error
+    return artifact
+
+
+RESERVE = Step("reserve", reserve, requires=(), ensures=())
+
+
+@contextmanager
+def _kept_configuration(repository: Repository, name: str) -> Iterator[None]:
+    """The model's configuration as it was before, if the block raises."""
+    path = repository.model_path(name) / CONFIG
+    before = path.read_text(encoding="utf-8") if path.is_file() else None
+    try:
+        yield
+    except BaseException:
+        if before is not None:
+            repository.write_config(name, before)
+        elif not repository.versions(name):
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # Another build may be at work in the folder.
+                path.parent.rmdir()
+        raise
 
 
 def _next_version(repository: Repository, name: str) -> int:
@@ -59,7 +100,7 @@ def _write(folder: Path, card: ModelCard, artifact: Artifact) -> Pixels:
     images = known(artifact.samples)[: len(next(iter(golden.values())))]
     (folder / card.platform.filename).write_bytes(known(artifact.model).SerializeToString())
     (folder / LABELS).write_text("".join(f"{label}\n" for label in card.labels), encoding="utf-8")
-    arrays = {INPUT_NAME: images} | {f"output.{name}": values for name, values in golden.items()}
+    arrays: dict[str, Any] = {INPUT_NAME: images} | {f"output.{name}": values for name, values in golden.items()}
     np.savez_compressed(folder / GOLDEN, **arrays)
     (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return images

@@ -1,7 +1,8 @@
 """A torch network → ONNX, with the normalisation before it and the task's last step after it inside the graph."""
 
-import io
+import tempfile
 import warnings
+from pathlib import Path
 
 import onnx
 import torch
@@ -18,6 +19,9 @@ TRACE_BATCH_SIZE = 3
 
 class Compiled(nn.Module):
     """What is exported: pixels uint8 [B,H,W,3] in RGB → the task's tensors."""
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self, network: nn.Module, normalisation: Normalisation, task: Task) -> None:
         super().__init__()
@@ -51,8 +55,9 @@ def export(artifact: Artifact) -> Artifact:
     with warnings.catch_warnings(), torch.inference_mode():
         # Both exporters warn about their own innards; what matters is verified afterwards.
         warnings.simplefilter("ignore")
+        notes: tuple[str, ...] = ()
         try:
-            model, notes = _by_export(compiled, images, artifact.output_names), ()
+            model = _by_export(compiled, images, artifact.output_names)
         except (torch.onnx.OnnxExporterError, RuntimeError) as error:
             cause = _first_line(error)
             model = _by_tracing(compiled, images, artifact.output_names, cause)
@@ -85,24 +90,25 @@ def _by_export(compiled: Compiled, images: Tensor, names: tuple[str, ...]) -> on
 
 
 def _by_tracing(compiled: Compiled, images: Tensor, names: tuple[str, ...], first_cause: str) -> onnx.ModelProto:
-    buffer = io.BytesIO()
-    try:
-        torch.onnx.export(
-            compiled,
-            (images,),
-            buffer,
-            dynamo=False,
-            input_names=[INPUT_NAME],
-            output_names=list(names),
-            dynamic_axes={name: {0: "batch"} for name in (INPUT_NAME, *names)},
-            opset_version=OPSET,
-        )
-    except (torch.onnx.OnnxExporterError, RuntimeError) as error:
-        raise BuildFailure(
-            f"neither exporter can express the network: {first_cause}; {_first_line(error)}",
-            "the network's code must be changed, or another architecture chosen",
-        ) from error
-    return onnx.load_from_string(buffer.getvalue())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "traced.onnx"
+        try:
+            torch.onnx.export(
+                compiled,
+                (images,),
+                path,
+                dynamo=False,
+                input_names=[INPUT_NAME],
+                output_names=list(names),
+                dynamic_axes={name: {0: "batch"} for name in (INPUT_NAME, *names)},
+                opset_version=OPSET,
+            )
+        except (torch.onnx.OnnxExporterError, RuntimeError) as error:
+            raise BuildFailure(
+                f"neither exporter can express the network: {first_cause}; {_first_line(error)}",
+                "the network's code must be changed, or another architecture chosen",
+            ) from error
+        return onnx.load(path)
 
 
 def _first_line(error: Exception) -> str:

@@ -53,7 +53,9 @@ def _ends(
     source: onnx.ModelProto, normalisation: Normalisation, height: int, width: int, output: str
 ) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     order = [0, 1, 2] if normalisation.channels == "rgb" else [2, 1, 0]
-    mean, std = (np.float32(values).reshape(1, 3, 1, 1) * 255 for values in (normalisation.mean, normalisation.std))
+    mean, std = (
+        np.asarray(values, np.float32).reshape(1, 3, 1, 1) * 255 for values in (normalisation.mean, normalisation.std)
+    )
     front = helper.make_graph(
         [
             helper.make_node("Transpose", [INPUT_NAME], ["planes"], perm=[0, 3, 1, 2]),
@@ -66,7 +68,7 @@ def _ends(
         [helper.make_tensor_value_info(INPUT_NAME, TensorProto.UINT8, [_BATCH, height, width, 3])],
         [helper.make_tensor_value_info("normalised", TensorProto.FLOAT, [_BATCH, 3, height, width])],
         [
-            numpy_helper.from_array(np.int64(order), "channel_order"),
+            numpy_helper.from_array(np.asarray(order, np.int64), "channel_order"),
             numpy_helper.from_array(mean, "mean"),
             numpy_helper.from_array(1 / std, "scale"),
         ],
@@ -77,7 +79,7 @@ def _ends(
         "task",
         [helper.make_tensor_value_info("map", TensorProto.FLOAT, [_BATCH, 1, "h", "w"])],
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, [_BATCH, "h", "w"])],
-        [numpy_helper.from_array(np.int64(0), "first")],
+        [numpy_helper.from_array(np.asarray(0, np.int64), "first")],
     )
     options = {"opset_imports": list(source.opset_import), "ir_version": source.ir_version}
     return helper.make_model(front, **options), helper.make_model(back, **options)

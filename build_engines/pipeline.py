@@ -24,6 +24,7 @@ def steps(order: Order) -> list[Step]:
     """The steps that this order needs."""
     finished_graph = order.entry.source.kind == "onnx"
     return [
+        emit.RESERVE,
         onnx.STEP if finished_graph else timm.STEP,
         *([cam.STEP] if order.entry.head else []),
         graft.STEP if finished_graph else export.STEP,

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class Report(Protocol):
     def failed(self, model: str, failure: "StepFailed") -> None:
         """A step could not go on."""
 
+    def interrupted(self, model: str) -> None:
+        """The build was stopped from outside."""
+
     def present(self, model: str) -> None:
         """A default model is there already."""
 
@@ -42,7 +46,7 @@ class ConsoleReport:
     """Lines for a person on stderr; the running step shows its seconds, so that nothing is silent."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._status: Status | None = None
         self._start = 0.0
 
@@ -64,7 +68,7 @@ class ConsoleReport:
     def built(self, artifact: "Artifact") -> None:
         """Print where the version is, what it offers, and every warning."""
         for warning in artifact.warnings:
-            self._console.print(f"  [yellow]![/] {warning}", markup=True)
+            self._console.print(f"  [yellow]![/] {escape(warning)}")
         if artifact.origin is not None and not artifact.origin.trained:
             self._console.print("  [yellow]![/] random weights: the answers mean nothing")
         sizes = ", ".join(map(str, artifact.batch_sizes or ()))
@@ -77,6 +81,11 @@ class ConsoleReport:
         self._console.print(f"  ✗ {model}: step {failure.step} failed", style="red", markup=False)
         self._console.print(f"    {failure.reason}", markup=False)
         self._console.print(f"    What to do: {failure.remedy}", markup=False)
+
+    def interrupted(self, model: str) -> None:
+        """Give the cursor back, and say that nothing is left."""
+        self._stop()
+        self._console.print(f"  ✗ {model}: interrupted; no version was written", style="red", markup=False)
 
     def present(self, model: str) -> None:
         """Print that nothing is to do."""
@@ -137,6 +146,10 @@ class JsonReport:
                 "remedy": failure.remedy,
             }
         )
+
+    def interrupted(self, model: str) -> None:
+        """``interrupted``: the model that was not finished."""
+        print_json({"event": "interrupted", "model": model})
 
     def present(self, model: str) -> None:
         """``present``: a default model that is there already."""

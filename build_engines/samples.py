@@ -42,7 +42,7 @@ def draw(index: int, height: int, width: int) -> Pixels:
     size, place = min(height, width) / 224, (width // 10, int(height * random.uniform(0.3, 0.9)))
     cv2.putText(picture, f"Vitrail {index}", place, cv2.FONT_HERSHEY_SIMPLEX, size, (20, 20, 20), 2, cv2.LINE_AA)
     grain = random.normal(0, 6, picture.shape)
-    return np.clip(picture + grain, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture + grain, 0, 255), np.uint8)
 
 
 def _photographs(folder: Path) -> list[Pixels]:

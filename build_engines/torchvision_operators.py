@@ -24,9 +24,9 @@ def declare_missing() -> torch.library.Library | None:
     spec = find_spec("torchvision")
     if spec is None or spec.origin is None or _extension_loads(Path(spec.origin).parent):
         return None
-    library = torch.library.Library("torchvision", "DEF")
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]  # torch leaves it untyped
     for operator in _OPERATORS:
-        library.define(operator)
+        library.define(operator)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return library
 
 
@@ -34,7 +34,7 @@ def _extension_loads(package: Path) -> bool:
     extensions = [path for path in package.glob("_C*") if path.suffix in {".so", ".pyd", ".dylib"}]
     try:
         for path in extensions:
-            torch.ops.load_library(path)
+            torch.ops.load_library(path)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     except OSError:
         return False
     return bool(extensions)

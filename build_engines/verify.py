@@ -35,6 +35,8 @@ _ENGINE_ERRORS = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoSuchFile,
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
 )
@@ -107,10 +109,12 @@ def verify(artifact: Artifact) -> Artifact:
 
     Raises:
         VerificationFailed: batch size 1 fails, fewer than two sizes pass besides the one that was traced, or the
-            source itself answers the same image differently twice.
+            source itself answers with NaN, or the same image differently twice.
     """
     entry, samples = artifact.order.entry, known(artifact.samples)
-    source = SourceRunner(known(artifact.network), known(artifact.normalisation), artifact.output_names, entry.task)
+    if artifact.network is None:
+        raise TypeError("there is no source to compare with")
+    source = SourceRunner(artifact.network, known(artifact.normalisation), artifact.output_names, entry.task)
     try:
         engine = EngineRunner(known(artifact.model).SerializeToString())
     except _ENGINE_ERRORS as error:
@@ -119,7 +123,8 @@ def verify(artifact: Artifact) -> Artifact:
     noise = np.random.default_rng(_NOISE_SEED).integers(0, 256, samples.shape, np.uint8)
     checks: list[CertificateCheck] = []
     trouble: list[str] = []
-    for kind, images in (("images", samples), ("noise", noise)):
+    inputs: tuple[tuple[Literal["images", "noise"], Pixels], ...] = (("images", samples), ("noise", noise))
+    for kind, images in inputs:
         for check, problem in _checks(kind, images, source, engine, entry.task, entry.max_batch_size):
             checks.append(check)
             trouble += [problem] if problem else []
@@ -165,7 +170,7 @@ def normalise(images: Pixels, normalisation: Normalisation) -> Floats:
     """Pixels uint8 [B,H,W,3] in RGB → f32 [B,3,H,W], as torchvision's ToTensor and Normalize make them."""
     scaled = images.astype(np.float32) / 255
     ordered = scaled if normalisation.channels == "rgb" else scaled[..., ::-1]
-    result = (ordered - np.float32(normalisation.mean)) / np.float32(normalisation.std)
+    result = (ordered - np.asarray(normalisation.mean, np.float32)) / np.asarray(normalisation.std, np.float32)
     return np.ascontiguousarray(result.transpose(0, 3, 1, 2))
 
 
@@ -206,6 +211,10 @@ def _offered(checks: list[CertificateCheck], traced: int, trouble: list[str]) ->
 
 
 def _require_repeatable(source: Runner, image: Pixels) -> None:
+    if not all(np.isfinite(values).all() for values in source.run(image).values()):
+        raise VerificationFailed(
+            "the source itself answers with infinities or NaN", "check its weights, or choose a larger --resolution"
+        )
     if relative_error(source.run(image), source.run(image)) > _REPEATABILITY:
         raise VerificationFailed(
             "the source answers the same image differently twice, so nothing can be compared with it",
@@ -224,5 +233,6 @@ def _run(session: Any, pixels: Floats) -> list[np.ndarray[Any, Any]]:
 
 
 def _softmax(logits: Floats) -> Floats:
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    with np.errstate(invalid="ignore"):  # Infinities make NaN here, and that is found later.
+        shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), np.float32)

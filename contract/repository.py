@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from contract.card import ModelCard
 
 CARD = "card.json"
@@ -61,8 +63,13 @@ class Repository:
         path = self.version_path(model, version) / CARD
         try:
             card = ModelCard.model_validate_json(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise RepositoryError(f"{model}:{version} has no readable card: {error}") from error
+        except OSError as error:
+            # The error's own text holds the path; this message travels further than that should.
+            raise RepositoryError(f"{model}:{version} has no readable card: {error.strerror}") from error
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise RepositoryError(f"{model}:{version} has no readable card: {where}: {first['msg']}") from error
         if (card.name, card.version) != (model, version):
             raise RepositoryError(f"{model}:{version} holds the card of {card.name}:{card.version}")
         return card

@@ -2,18 +2,22 @@
 
 import asyncio
 import logging
+import math
+import socket
 import sys
 from types import FrameType
 
 import uvicorn
 from pydantic import ValidationError
-from pydantic_settings import CliApp
-from rich.console import Console
+from pydantic_core import ErrorDetails
+from pydantic_settings import CliApp, SettingsError
 from rich.logging import RichHandler
 
 from service.allocator import keep_freed_memory
 from service.app import Application
 from service.settings import Settings
+
+_log = logging.getLogger("vitrail")
 
 
 class Server(uvicorn.Server):
@@ -23,26 +27,39 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._application = application
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and tell where: port 0 means any that is free."""
+        await super().startup(sockets)
+        for server in self.servers:
+            for listener in server.sockets:
+                host, port = listener.getsockname()[:2]
+                _log.info("listening on http://%s", f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """The first signal begins the drain, a second one ends at once."""
-        delay = self._application.settings.drain_delay_s
-        if self._application.draining or delay == 0:
-            self._application.draining = True
-            super().handle_exit(sig, frame)
+        """The first signal begins the drain, a second one ends at once.
+
+        Uvicorn's own method would have the signal kill the process after a clean shutdown; a drain that went well is
+        a success, and its exit status 0.
+        """
+        del sig, frame
+        if self._application.draining:
+            self.force_exit = True
+            self._stop()
             return
         self._application.draining = True
-        asyncio.get_running_loop().call_later(delay, super().handle_exit, sig, frame)
+        if delay := self._application.settings.drain_delay_s:
+            _log.info("draining: not ready from now on, listening for %g s more", delay)
+            asyncio.get_running_loop().call_later(delay, self._stop)
+        else:
+            self._stop()
+
+    def _stop(self) -> None:
+        self.should_exit = True
 
 
 def main() -> None:
     """Console entry point."""
-    try:
-        settings = CliApp.run(Settings)
-    except ValidationError as error:
-        for problem in error.errors(include_url=False):
-            name = ".".join(str(part) for part in problem["loc"]).replace("_", "-")
-            Console(stderr=True).print(f"[red]--{name}[/]: {problem['msg']}", highlight=False)
-        sys.exit(2)
+    settings = _read_settings()
     keep_freed_memory()
     _configure_logging(settings.log_level)
     application = Application(settings)
@@ -56,9 +73,32 @@ def main() -> None:
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=round(settings.drain_timeout_s),
+        timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s),
     )
-    Server(config, application).run()
+    server = Server(config, application)
+    server.run()
+    if server.force_exit:
+        application.abandon()
+        sys.exit(1)
+
+
+def _read_settings() -> Settings:
+    """The settings from flags and environment; leaves with status 2 and a plain message if one is wrong."""
+    try:
+        return CliApp.run(Settings)
+    except SettingsError as error:
+        problems = [str(error)]
+    except ValidationError as error:
+        problems = [_explain(problem) for problem in error.errors(include_url=False)]
+    for problem in problems:
+        print(f"vitrail-serve: {problem}", file=sys.stderr)  # noqa: T201 - the log is not set up yet
+    sys.exit(2)
+
+
+def _explain(problem: ErrorDetails) -> str:
+    field, *within = (str(part) for part in problem["loc"])
+    where = f" ({'.'.join(within)})" if within else ""
+    return f"--{field.replace('_', '-')} or VITRAIL_{field.upper()}{where}: {problem['msg']}"
 
 
 def _configure_logging(level: str) -> None:

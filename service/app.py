@@ -73,6 +73,11 @@ class Application:
         self.workers.shutdown()
         self.engine_threads.shutdown()
 
+    def abandon(self) -> None:
+        """Let go of all work that has not begun, after a shutdown that was not to wait; what runs is waited for."""
+        self.workers.shutdown(wait=False, cancel_futures=True)
+        self.engine_threads.shutdown(wait=False, cancel_futures=True)
+
     async def _load(self) -> None:
         await self.registry.load_all()
         if not self.registry.models():
@@ -119,8 +124,12 @@ class Application:
 
 
 async def _unknown_route(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    return http_problem(status, request_id_of(request))
+    if not isinstance(error, HTTPException):
+        return await _unforeseen(request, error)
+    response = http_problem(error.status_code, request_id_of(request))
+    # 405 says which methods there are.
+    response.headers.update(error.headers or {})
+    return response
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:

@@ -138,10 +138,10 @@ class Inference:
         elapsed = time.monotonic() - begun
         decode_s, preprocess_s = sum(p.decode_s for p in prepared), sum(p.preprocess_s for p in prepared)
         # Several workers may have shared the work: then its stages are shown as shares of the time that passed.
-        share = min(1.0, elapsed / (decode_s + preprocess_s))
+        share = min(1.0, elapsed / max(decode_s + preprocess_s, 1e-9))
         query.stages.decode = decode_s * share
         query.stages.preprocess = preprocess_s * share
-        query.stages.queue = elapsed - query.stages.decode - query.stages.preprocess
+        query.stages.queue = max(0.0, elapsed - query.stages.decode - query.stages.preprocess)
         return prepared
 
     @staticmethod
@@ -204,8 +204,12 @@ def _explain(error: ValidationError, task: TaskDefinition) -> str:
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = ", ".join(task.parameters.model_fields)
-        return f"{task.task} has no parameter {name!r}; it has {known}"
+        return f"{task.task} has no parameter {name[:_SHOWN]!r}; it has {known}"
     return f"{name}: {first['msg']}"
+
+
+_SHOWN = 64
+"""Letters of a caller's own words that a message repeats."""
 
 
 def _prepare(data: bytes, spec: PreprocessSpec, limits: DecodeLimits, query: Query) -> _Prepared:

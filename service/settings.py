@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     ] = 30.0
     body_stall_s: Annotated[float, Field(gt=0, description="Seconds that a body may pause.")] = 5.0
     default_timeout_s: Annotated[
-        float, Field(gt=0, description="Deadline of a request that sets none with X-Request-Timeout-Ms.")
+        float, Field(gt=0, description="Deadline of a request; X-Request-Timeout-Ms may set a shorter one.")
     ] = 30.0
     drain_delay_s: Annotated[
         float,
@@ -53,6 +53,6 @@ class Settings(BaseSettings):
     drain_timeout_s: Annotated[float, Field(gt=0, description="Seconds given to requests in flight at the end.")] = 30.0
     default_models: Annotated[
         dict[Task, str],
-        Field(description="Model that answers a task when none is named, as JSON: {'classify': 'name'}."),
+        Field(description='Model that answers a task when none is named, as JSON: {"classify": "name"}.'),
     ] = {}
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$", description="debug … error.")] = "info"

@@ -31,6 +31,9 @@ class ClassActivationMaps(nn.Module):
     for a slot suppressed as a duplicate), labels i32 [B,N], masks f32 [B,N,S,S] in 0…1, inside from 0.5 on.
     """
 
+    low_edges: Tensor
+    high_edges: Tensor
+
     def __init__(self, classifier: nn.Module, settings: CamHead, *, with_masks: bool) -> None:
         super().__init__()
         self.classifier = classifier
@@ -47,7 +50,7 @@ class ClassActivationMaps(nn.Module):
         scores, labels = self._probabilities(features, linear).topk(self.settings.candidates, dim=-1)
         # The candidates' rows only: the full map would be a thousand channels.
         activation = shared(torch.matmul(linear.weight[labels], features.flatten(2)), scores)
-        masks = self._outline(activation.unflatten(2, features.shape[2:]))
+        masks = self._outline(activation.reshape(*activation.shape[:2], *features.shape[2:]))
         boxes = self._extent(masks >= _INSIDE)
         found = (boxes, self._without_duplicates(boxes, scores), labels.to(torch.int32))
         return (*found, masks) if self.with_masks else found
@@ -64,14 +67,16 @@ class ClassActivationMaps(nn.Module):
         smooth = functional.avg_pool2d(activation, 3, stride=1, padding=1, count_include_pad=False)
         fine = functional.interpolate(smooth, size=(size, size), mode="bilinear", align_corners=False)
         low, high = fine.amin(dim=(2, 3), keepdim=True), fine.amax(dim=(2, 3), keepdim=True)
-        position = (fine - low) / (high - low).clamp(min=torch.finfo(torch.float32).tiny)
+        tiny = torch.finfo(torch.float32).tiny
+        # A map that is the same everywhere outlines the whole image.
+        position = (fine - low).clamp(min=tiny) / (high - low).clamp(min=tiny)
         level = self.settings.level
         # Two straight pieces that meet at the level, so that 0 and 1 stay where they are.
         below, above = position * (_INSIDE / level), _INSIDE + (position - level) * ((1 - _INSIDE) / (1 - level))
         return torch.where(position < level, below, above)
 
     def _extent(self, inside: Tensor) -> Tensor:
-        """Masks bool [B,N,S,S] → the smallest boxes f32 [B,N,4] around them; each holds its maximum, so none is empty."""
+        """Masks bool [B,N,S,S] → the smallest boxes f32 [B,N,4] around them; every mask holds its maximum."""
         sides = []
         for axis in (2, 3):
             occupied = inside.any(dim=axis)
@@ -99,7 +104,9 @@ def shared(activation: Tensor, scores: Tensor) -> Tensor:
     centred = activation - activation.mean(dim=-1, keepdim=True)
     unit = functional.normalize(centred, dim=-1)
     alike = torch.matmul(unit, unit.transpose(1, 2)).clamp(min=0).square() * scores.unsqueeze(1)
-    return torch.matmul(alike / alike.sum(dim=-1, keepdim=True), activation)
+    # A map that is the same everywhere is like no other, nor like itself.
+    total = alike.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+    return torch.matmul(alike / total, activation)
 
 
 def box_iou(boxes: Tensor) -> Tensor:

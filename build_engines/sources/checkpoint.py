@@ -18,6 +18,18 @@ StateDict = dict[str, Tensor]
 _NESTS = ("state_dict_ema", "model_ema", "ema", "state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")
 _SHOWN = 5
+# An unpickler takes the bytes of any file for instructions, so a file of another kind fails in many ways.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    SafetensorError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 def read(path: Path) -> StateDict:
@@ -30,13 +42,14 @@ def read(path: Path) -> StateDict:
         raise BuildFailure(f"there is no file {path}", "give --weights the path of a checkpoint")
     try:
         content = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise BuildFailure(
-            f"{path.name} holds more than tensors, and loading that would execute code from the file",
-            "save the network's state_dict() alone, or as .safetensors",
-        ) from error
-    except (OSError, EOFError, RuntimeError, SafetensorError) as error:
-        raise BuildFailure(f"{path.name} is not a readable checkpoint: {error}", "check the file") from error
+    except _UNREADABLE as error:
+        if "Unsupported global" in str(error):
+            raise BuildFailure(
+                f"{path.name} holds more than tensors, and loading that would execute code from the file",
+                "save the network's state_dict() alone, or as .safetensors",
+            ) from error
+        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        raise BuildFailure(f"{path.name} is not a readable checkpoint: {reason}", "check the file") from error
     return _strip(_unnest(content, path.name))
 
 

@@ -1,6 +1,6 @@
 """Short, readable, distinct labels for the classes of ImageNet and its subsets."""
 
-from timm.data import ImageNetInfo, infer_imagenet_subset
+from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
 
 
 def labels_for(classes: int) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it has no types of its own
 
 from build_engines.artifact import Artifact, BuildFailure, Order, Step, WeightsOrigin, known
 from build_engines.catalog.entry import PackageWeights, at_resolution

@@ -8,10 +8,11 @@ from typing import Any
 import timm
 import torch
 from huggingface_hub.errors import HfHubHTTPError
+from timm.data.config import resolve_data_config
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from build_engines.artifact import Artifact, BuildFailure, Order, Step, WeightsOrigin, known
+from build_engines.artifact import Artifact, BuildFailure, Order, Step, WeightsOrigin
 from build_engines.catalog.entry import Normalisation, TimmSource, at_resolution
 from build_engines.sources import checkpoint, hub, imagenet, package
 from contract.card import Figures
@@ -27,7 +28,7 @@ def load(artifact: Artifact) -> Artifact:
     """Make the network in evaluation mode, load its weights, and say how its pixels are prepared."""
     order = artifact.order
     network, origin = _with_weights(order)
-    stated = timm.data.resolve_data_config(model=network)
+    stated = resolve_data_config(model=network)  # type: ignore[no-untyped-call]  # timm's types are partial
     preprocess = _preprocess(order, stated)
     classes = int(network.num_classes)
     if order.entry.task is Task.EMBED:
@@ -121,7 +122,7 @@ def _preprocess(order: Order, stated: dict[str, Any]) -> PreprocessSpec:
 
 
 def _as_timm_does(stated: dict[str, Any]) -> PreprocessSpec:
-    """timm's evaluation transform as a spec; BuildFailure for one that the contract cannot express."""
+    """The evaluation transform of timm as a spec; BuildFailure for one that the contract cannot express."""
     _, height, width = stated["input_size"]
     crop, mode, interpolation = stated["crop_pct"], stated["crop_mode"], stated["interpolation"]
     known_way = mode == "center" or (mode == "squash" and crop == 1.0)

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from contract.preprocess import Pixels
@@ -68,6 +69,8 @@ class Batcher:
         if self._closed:
             raise engine_unavailable("the model is being unloaded")
         if len(self._waiting) + len(images) > self._max_queue:
+            self._forget_the_dead()
+        if len(self._waiting) + len(images) > self._max_queue:
             raise overloaded(f"{len(self._waiting)} images wait for this model already; try again in a moment")
         loop, now = asyncio.get_running_loop(), time.monotonic()
         entries = [_Entry(image, deadline, now, loop.create_future()) for image in images]
@@ -95,12 +98,22 @@ class Batcher:
             self._gauges.batch(len(batch))
             task = asyncio.create_task(self._run(batch))
             self._running.add(task)
-            task.add_done_callback(self._finished)
+            task.add_done_callback(partial(self._finished, batch))
         self._gauges.depth(len(self._waiting))
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
+    def _finished(self, batch: list[_Entry], task: asyncio.Task[None]) -> None:
+        """Make room for the next batch; whatever befell this one, nobody is left waiting for it."""
         self._running.discard(task)
+        failure = engine_unavailable("the engine was stopped") if task.cancelled() else task.exception()
+        if failure is not None:
+            for entry in batch:
+                if not entry.answer.done():
+                    entry.answer.set_exception(failure)
         self._dispatch()
+
+    def _forget_the_dead(self) -> None:
+        """Let go of images whose callers have left, so that they take no place from the living."""
+        self._waiting = deque(entry for entry in self._waiting if not entry.answer.done())
 
     def _next_batch(self) -> list[_Entry]:
         """The oldest live entries, as many as the largest certified batch that they fill; dead ones are dropped."""
@@ -122,24 +135,10 @@ class Batcher:
         begun = time.monotonic()
         deadlines = [entry.deadline for entry in batch]
         latest = None if None in deadlines else max(deadline for deadline in deadlines if deadline is not None)
-        try:
-            answers = await self._engine.infer([entry.image for entry in batch], latest)
-            if len(answers) != len(batch):
-                message = f"the engine gave {len(answers)} answers to {len(batch)} images"
-                raise ServiceError(ErrorKind.INTERNAL, message)  # noqa: TRY301 - handled as any failure of the batch
-        except (ServiceError, ValueError, RuntimeError, MemoryError) as error:
-            self._fail(batch, error)
-            return
-        except asyncio.CancelledError:
-            self._fail(batch, engine_unavailable("the engine was stopped"))
-            raise
+        answers = await self._engine.infer([entry.image for entry in batch], latest)
+        if len(answers) != len(batch):
+            raise ServiceError(ErrorKind.INTERNAL, f"the engine gave {len(answers)} answers to {len(batch)} images")
         for entry, answer in zip(batch, answers, strict=True):
             if not entry.answer.done():
                 waited = begun - entry.arrived + answer.queue_s
                 entry.answer.set_result(Inferred(answer.outputs, waited, answer.compute_s, answer.batch_size))
-
-    @staticmethod
-    def _fail(batch: list[_Entry], error: Exception) -> None:
-        for entry in batch:
-            if not entry.answer.done():
-                entry.answer.set_exception(error)

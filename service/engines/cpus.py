@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -15,15 +16,23 @@ def available_cpus(cgroup_root: Path = Path("/sys/fs/cgroup"), own_cgroup: Path 
     return max(1, min([affinity, *(math.ceil(quota) for quota in quotas)]))
 
 
-def _folders(root: Path, own: Path) -> list[Path]:
+def _folders(root: Path, own: Path) -> Iterator[Path]:
     """The cgroup folders whose limits hold for this process, from its own up to the root."""
+    yield from (root, root / "cpu")
     try:
         lines = own.read_text().splitlines()
     except OSError:
-        lines = []
-    paths = [line.split(":", 2)[2].lstrip("/") for line in lines if line.startswith("0::")]
-    nested = [parent for path in paths for parent in [Path(path), *Path(path).parents]]
-    return [root / path for path in nested] + [root, root / "cpu"]
+        return
+    for line in lines:
+        hierarchy, controllers, path = line.split(":", 2)
+        if hierarchy == "0":
+            mount = root
+        elif "cpu" in controllers.split(","):
+            mount = root / "cpu"
+        else:
+            continue
+        nested = Path(path.lstrip("/"))
+        yield from (mount / folder for folder in (nested, *nested.parents))
 
 
 def _quota(folder: Path) -> float | None:
@@ -33,6 +42,6 @@ def _quota(folder: Path) -> float | None:
         else:
             quota = (folder / "cpu.cfs_quota_us").read_text().strip()
             period = (folder / "cpu.cfs_period_us").read_text().strip()
+        return None if quota in ("max", "-1") else int(quota) / int(period)
     except (OSError, ValueError):
         return None
-    return None if quota in ("max", "-1") else int(quota) / int(period)

@@ -11,19 +11,16 @@ import onnxruntime as ort
 
 from contract.card import ModelCard
 from contract.preprocess import Pixels
-from contract.tensors import DType, TensorSpec
+from contract.tensors import TensorSpec
 from service.engines.base import Inferred
 from service.errors import deadline_exceeded, engine_unavailable
 
-_UNSUPPORTED = (
-    ort.capi.onnxruntime_pybind11_state.Fail,
-    ort.capi.onnxruntime_pybind11_state.InvalidArgument,
-    ort.capi.onnxruntime_pybind11_state.InvalidGraph,
-    ort.capi.onnxruntime_pybind11_state.InvalidProtobuf,
-    ort.capi.onnxruntime_pybind11_state.NoSuchFile,
-    ort.capi.onnxruntime_pybind11_state.NotImplemented,
+_FAILED = tuple(
+    kind
+    for kind in vars(ort.capi.onnxruntime_pybind11_state).values()
+    if isinstance(kind, type) and issubclass(kind, Exception)
 )
-_FAILED = (ort.capi.onnxruntime_pybind11_state.RuntimeException, *_UNSUPPORTED)
+"""ONNX Runtime's errors, which have no ancestor of their own."""
 
 
 class UnusableModel(Exception):
@@ -94,8 +91,10 @@ def _open(path: Path) -> ort.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except _UNSUPPORTED as error:
-        raise UnusableModel(f"ONNX Runtime cannot load {path.name}: {str(error).splitlines()[0]}") from error
+    except _FAILED as error:
+        # Callers see this message, and the service's paths are not their business.
+        reason = str(error).partition("\n")[0].replace(str(path), path.name).replace(str(path.parent), "")
+        raise UnusableModel(f"ONNX Runtime cannot load {path.name}: {reason}") from error
 
 
 def _check(card: ModelCard, session: ort.InferenceSession) -> None:
@@ -113,7 +112,7 @@ def _matches(wanted: TensorSpec, value: ort.NodeArg) -> bool:
     sizes = value.shape[1:]
     return (
         wanted.name == value.name
-        and wanted.dtype is DType.from_onnx(value.type)
+        and value.type == wanted.dtype.onnx
         and len(sizes) == len(wanted.shape)
         and all(size == want for size, want in zip(sizes, wanted.shape, strict=True) if isinstance(size, int))
     )

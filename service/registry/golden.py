@@ -1,5 +1,7 @@
 """The last check before a version takes traffic: its own golden images must give its own golden outputs, here."""
 
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,15 +33,21 @@ class Golden:
 
     @classmethod
     def read(cls, path: Path) -> "Golden":
-        """Read ``golden.npz``; GoldenMismatch if it cannot be read."""
+        """Read ``golden.npz``; GoldenMismatch if it cannot be read, or records nothing."""
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
                 outputs = {
                     name.removeprefix("output."): archive[name] for name in archive.files if name.startswith("output.")
                 }
-                return cls(archive["images"], outputs)
-        except (OSError, ValueError, KeyError) as error:
+                golden = cls(archive["images"], outputs)
+        except OSError as error:
+            # The error's own text holds the path, which is not the callers' business.
+            raise GoldenMismatch(f"{path.name} cannot be read: {error.strerror}") from error
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise GoldenMismatch(f"{path.name} cannot be read: {error}") from error
+        if not len(golden.images) or not golden.outputs:
+            raise GoldenMismatch(f"{path.name} records nothing")
+        return golden
 
     async def replay(self, engine: Engine) -> None:
         """Run the images, in batches that the engine offers; GoldenMismatch where an answer is another."""
@@ -47,6 +55,8 @@ class Golden:
         while (done := len(answers)) < len(self.images):
             size = max(size for size in engine.batch_sizes if size <= len(self.images) - done)
             answers += [answer.outputs for answer in await engine.infer(list(self.images[done : done + size]))]
+        if missing := set(answers[0]) ^ set(self.outputs):
+            raise GoldenMismatch(f"golden replay: {', '.join(sorted(missing))} is not both recorded and put out")
         for name, expected in self.outputs.items():
             _compare(name, expected, np.stack([answer[name] for answer in answers]))
 

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pydantic import ValidationError
+
 from contract.card import ModelCard
 from contract.repository import GOLDEN, Repository, RepositoryError
 from contract.task import Task
@@ -19,6 +21,8 @@ from service.registry.routing import STABLE, Selector, default_model, parse_sele
 from service.telemetry import Telemetry, VersionMetrics
 
 _log = logging.getLogger("vitrail.registry")
+
+_LOADING = "models are still being loaded; see /readyz"
 
 OpenEngine = Callable[[ModelCard, VersionMetrics], Awaitable[Engine]]
 """Opens the engine of a version; raises EngineRefused with a reason that can be shown."""
@@ -112,14 +116,20 @@ class Registry:
 
     async def load_all(self) -> None:
         """Load every complete version of the repository, one after the other; failures are kept with their reason."""
-        names = await asyncio.to_thread(self._repository.models)
-        for name in names:
-            numbers = await asyncio.to_thread(self._repository.versions, name)
+        for name, numbers in (await asyncio.to_thread(self._listing)).items():
             self._versions[name] = {number: Version(name, number) for number in numbers}
         for versions in self._versions.values():
             for version in versions.values():
                 await self._load(version)
         self._settled = True
+
+    def _listing(self) -> dict[str, list[int]]:
+        """Versions by model; none if the repository cannot be read."""
+        try:
+            return {name: self._repository.versions(name) for name in self._repository.models()}
+        except OSError:
+            _log.exception("the model repository %s cannot be read", self._repository.root)
+            return {}
 
     async def close(self) -> None:
         """Drain and close every engine."""
@@ -130,6 +140,8 @@ class Registry:
         """The version that a caller means; ServiceError if there is none, it is not ready, or not of this task."""
         selector = parse_selector(text) if text is not None else self._default_selector(task)
         versions = self._versions.get(selector.name)
+        if versions is None and not self._settled:
+            raise ServiceError(ErrorKind.VERSION_NOT_READY, _LOADING)
         if versions is None:
             raise ServiceError(ErrorKind.MODEL_NOT_FOUND, f"there is no model {selector.name!r}; see /v1/models")
         loaded = self._find(selector, versions)
@@ -144,7 +156,7 @@ class Registry:
         if name := self._defaults.get(task):
             return Selector(name, STABLE, None)
         if not self._settled:
-            raise ServiceError(ErrorKind.VERSION_NOT_READY, "models are still being loaded; see /readyz")
+            raise ServiceError(ErrorKind.VERSION_NOT_READY, _LOADING)
         raise ServiceError(ErrorKind.MODEL_NOT_FOUND, f"no model for {task} is ready; see /v1/models")
 
     def _find(self, selector: Selector, versions: dict[int, Version]) -> LoadedVersion:
@@ -170,32 +182,39 @@ class Registry:
         return version.loaded
 
     async def _load(self, version: Version) -> None:
+        """Load a version, or note why not; whatever is wrong with one never keeps the others from loading."""
         begun = time.monotonic()
         name = f"{version.model}:{version.number}"
-        try:
-            version.card = await asyncio.to_thread(self._repository.read_card, version.model, version.number)
-            version.loaded = await self._open(version.card)
-        except (RepositoryError, EngineRefused, GoldenMismatch, ServiceError) as error:
-            version.state, version.reason = VersionState.FAILED, str(error)
-            _log.error("%s takes no traffic: %s", name, error)
+        (loaded,) = await asyncio.gather(self._read_and_open(version), return_exceptions=True)
+        if isinstance(loaded, BaseException):
+            version.state, version.reason = VersionState.FAILED, _reason(loaded)
+            _log.error("%s takes no traffic: %s", name, version.reason, exc_info=_unforeseen(loaded))
         else:
-            version.state = VersionState.READY
+            version.state, version.loaded = VersionState.READY, loaded
             newest = self._stable.get(version.model)
             if newest is None or newest.card.version < version.number:
-                self._stable[version.model] = version.loaded
+                self._stable[version.model] = loaded
             _log.info("%s is ready (%.2f s)", name, time.monotonic() - begun)
             self._choose_defaults()
         self._telemetry.loads.labels(version.state).inc()
         self._telemetry.ready.labels(version.model, str(version.number)).set(version.state is VersionState.READY)
 
+    async def _read_and_open(self, version: Version) -> LoadedVersion:
+        version.card = await asyncio.to_thread(self._repository.read_card, version.model, version.number)
+        return await self._open(version.card)
+
     async def _open(self, card: ModelCard) -> LoadedVersion:
         task = TASKS[card.task]
         if frozenset(output.name for output in card.outputs) not in task.output_sets:
             raise EngineRefused(f"its outputs are not those of a model for {card.task}")
+        if not card.certificate.passed:
+            raise EngineRefused("its certificate says that it does not compute what its source computes")
         try:
             settings = task.settings.model_validate(card.task_settings)
-        except ValueError as error:
-            raise EngineRefused(f"its task settings are not those of {card.task}: {error}") from error
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise EngineRefused(f"its task settings are not those of {card.task}: {where}: {first['msg']}") from error
         metrics = self._telemetry.of_version(card.task, card.name, card.version)
         engine = await self._open_engine(card, metrics)
         try:
@@ -213,3 +232,16 @@ class Registry:
         for task in Task:
             if model := self._chosen_defaults.get(task) or default_model(task, cards):
                 self._defaults[task] = model
+
+
+_FORESEEN = (RepositoryError, EngineRefused, GoldenMismatch, ServiceError)
+"""Errors whose messages are meant to be shown."""
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, _FORESEEN) else "an error that nobody foresaw; the service's log tells more"
+
+
+def _unforeseen(error: BaseException) -> BaseException | None:
+    """The error, if its traceback belongs in the log."""
+    return None if isinstance(error, _FORESEEN) else error

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
@@ -81,14 +81,14 @@ async def read_body(request: Request, limits: BodyLimits) -> Body:
 async def _receive(request: Request, limits: BodyLimits) -> bytes:
     """The whole body; refused at its declared length, else as soon as it is too long or too slow."""
     declared = request.headers.get("content-length")
-    if declared is not None and int(declared) > limits.max_bytes:
+    if declared is not None and declared.isdecimal() and int(declared) > limits.max_bytes:
         raise _too_large(limits)
     chunks: list[bytes] = []
     size = 0
     loop = asyncio.get_running_loop()
     end = loop.time() + limits.timeout_s
     try:
-        async with asyncio.timeout(limits.stall_s) as patience:
+        async with asyncio.timeout(min(limits.stall_s, limits.timeout_s)) as patience:
             while True:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
@@ -143,21 +143,32 @@ async def _from_multipart(request: Request, data: bytes, limits: BodyLimits) -> 
     )
     try:
         form = await parser.parse()
-    except (MultiPartException, KeyError) as error:
-        reason = error.message if isinstance(error, MultiPartException) else "its type names no boundary"
-        raise invalid_parameters(f"the multipart body cannot be read: {reason}") from error
+    except MultiPartException as error:
+        if error.message.startswith("Too many files"):
+            message = f"the request holds more than {limits.max_images} images"
+            raise ServiceError(ErrorKind.TOO_LARGE, message) from error
+        raise invalid_parameters(f"the multipart body cannot be read: {error.message}") from error
+    try:
+        body = await _from_form(form)
+    finally:
+        # Large parts lie in temporary files.
+        await form.close()
+    _check_count(len(body.images), limits)
+    return body
+
+
+async def _from_form(form: FormData) -> Body:
     images: list[bytes] = []
     parameters: dict[str, Any] = {}
     for name, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            if name != "image":
-                raise invalid_parameters(f"the multipart body has a file named {name!r}; files must be named 'image'")
+        if not isinstance(value, UploadFile):
+            parameters[name] = value
+        elif name == "image":
             images.append(await value.read())
         else:
-            parameters[name] = value
+            raise invalid_parameters("the multipart body has a file that is not named 'image'")
     if not images:
         raise invalid_parameters("the multipart body has no file named 'image'")
-    _check_count(len(images), limits)
     return Body(images, parameters)
 
 
