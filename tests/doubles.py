@@ -1,12 +1,12 @@
 """Engines for tests: small, real, and obedient."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from contract.preprocess import Pixels
-from service.engines.base import Inferred
+from service.engines.base import Engine, Inferred
 
 
 def tagged_image(tag: int) -> Pixels:
@@ -80,16 +80,61 @@ class ShortEngine(EchoEngine):
 
 
 class BrokenEngine(EchoEngine):
-    """Fails on every batch that holds the tag 666."""
+    """Fails on every batch that holds the tag 666, by an error of one's choice."""
+
+    def __init__(self, batch_sizes: tuple[int, ...] = (1, 2, 3, 4), error: BaseException | None = None) -> None:
+        super().__init__(batch_sizes)
+        self.error = error or RuntimeError("the engine broke")
 
     async def work(self) -> None:
         """Fail, or not."""
         await asyncio.sleep(0)
         if 666 in self.batches[-1]:
-            raise RuntimeError("the engine broke")
+            raise self.error
 
 
 async def settle() -> None:
     """Let every task that can go on go on."""
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+class HeldEngine:
+    """Around another engine: once told to hold, it keeps batches until let go, and counts images that it sent on."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.batch_sizes = engine.batch_sizes
+        self.concurrency = engine.concurrency
+        self.arrived = 0
+        self.computed = 0
+        self._open = asyncio.Event()
+        self._open.set()
+
+    def hold(self) -> None:
+        """Keep what comes from now on."""
+        self._open.clear()
+        self.arrived = self.computed = 0
+
+    def let_go(self) -> None:
+        """Send on what was kept and what comes."""
+        self._open.set()
+
+    async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
+        """See `Engine.infer`."""
+        self.arrived += len(images)
+        await self._open.wait()
+        self.computed += len(images)
+        return await self.engine.infer(images, deadline)
+
+    async def close(self) -> None:
+        """See `Engine.close`."""
+        self.let_go()
+        await self.engine.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something holds that nobody announces; it fails if that takes half a minute."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.001)

@@ -85,7 +85,8 @@ def write_version(
         (folder / card.platform.filename).write_bytes(model.SerializeToString())
         (folder / CARD).write_text(card.model_dump_json())
         (folder / LABELS).write_text("\n".join(card.labels))
-        golden = {f"output.{output}": session.run([output], {"images": images})[0]}
+        names = [value.name for value in model.graph.output]
+        golden = dict(zip((f"output.{name}" for name in names), session.run(names, {"images": images}), strict=True))
         np.savez(folder / GOLDEN, images=images, **golden)
     repository.write_config(name, to_config(card))
     return card

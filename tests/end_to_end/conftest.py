@@ -1,18 +1,14 @@
-"""A real service over the real default models, shared by all end-to-end tests."""
+"""Real services, shared by all end-to-end tests: over the default models, and over tiny ones with small limits."""
 
 import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-_PATIENCE_S = 120
+from tests.end_to_end.gateway import Gateway, gateway
+from tests.end_to_end.slow_model import slow_model
+from tests.tiny_models import write_version
 
 
 @pytest.fixture(scope="session")
@@ -27,26 +23,23 @@ def model_repository() -> Path:
 @pytest.fixture(scope="session")
 def gateway_url(model_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a running `vitrail-serve` over the default models."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url, log = f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("gateway") / "log"
-    command = [sys.executable, "-m", "service", "--repository", str(model_repository), "--port", str(port)]
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as service:
-        end = time.monotonic() + _PATIENCE_S
-        while not _ready(url):
-            if service.poll() is not None or time.monotonic() > end:
-                service.kill()
-                pytest.fail(f"the service did not become ready:\n{log.read_text()[-2000:]}")
-            time.sleep(0.1)
-        yield url
-        service.terminate()
-        service.wait(30)
+    with gateway(model_repository, tmp_path_factory.mktemp("gateway") / "log") as running:
+        yield running.url
 
 
-def _ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as response:
-            return response.status == 200
-    except (urllib.error.URLError, ConnectionError):
-        return False
+@pytest.fixture(scope="session")
+def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A quick classifier, ``colours``, which is the default, and one that takes a good while, ``slow``."""
+    root = tmp_path_factory.mktemp("tiny")
+    write_version(root, "colours")
+    write_version(root, "slow", model=slow_model(), batch_sizes=(1,))
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_gateway(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A service over the tiny models with small limits and little patience."""
+    log = tmp_path_factory.mktemp("tiny_gateway") / "log"
+    limits = {"threads": 2, "max_images_in_flight": 6, "body_stall_s": 1, "body_timeout_s": 2.5}
+    with gateway(tiny_repository, log, **limits) as running:
+        yield running

@@ -1,6 +1,7 @@
 """The batcher: right answers, certified batches, nothing lost, nothing computed for nobody."""
 
 import asyncio
+import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -181,6 +182,68 @@ async def test_a_failing_batch_fails_alone() -> None:
     assert results[0] == [1]
     assert isinstance(results[1], RuntimeError)
     assert results[2] == [2]
+
+
+@pytest.mark.parametrize("error", [KeyError("odd"), AssertionError(), OSError(), Exception("of no kind")])
+async def test_whatever_the_engine_raises_reaches_its_callers(error: Exception) -> None:
+    """No error of an engine, foreseen or not, leaves a caller of its batch waiting or the next batch unsent."""
+    batcher = Batcher(BrokenEngine(batch_sizes=(1, 2), error=error), max_queue=10)
+    results = await asyncio.gather(*(ask(batcher, tag) for tag in (1, 666, 2, 3)), return_exceptions=True)
+    assert results == [[1], error, error, [3]]
+
+
+async def test_an_engine_that_is_stopped_leaves_nobody_waiting() -> None:
+    """Where the inner engine's work is cancelled from below, the caller hears that the engine is unavailable."""
+    batcher = Batcher(BrokenEngine(error=asyncio.CancelledError()), max_queue=10)
+    with pytest.raises(ServiceError) as stopped:
+        await ask(batcher, 666)
+    assert stopped.value.kind is ErrorKind.ENGINE_UNAVAILABLE
+    assert await ask(batcher, 1) == [1]
+
+
+async def test_no_error_goes_unheard(caplog: pytest.LogCaptureFixture) -> None:
+    """Callers who left before their batch failed leave no future behind that complains of its error."""
+    engine = GatedEngine(batch_sizes=(1,))
+    batcher = Batcher(engine, max_queue=10)
+    gone = [asyncio.create_task(ask(batcher, 1)), asyncio.create_task(ask(batcher, 2, 3))]
+    await settle()
+    for caller in gone:
+        caller.cancel()
+    await asyncio.gather(*gone, return_exceptions=True)
+    await engine.release()
+    del gone
+    gc.collect()
+    await batcher.close()
+    assert not caplog.records
+    assert engine.batches == [[1]]
+
+
+async def test_the_dead_take_no_place_from_the_living() -> None:
+    """Images of callers who have left do not count when the queue is judged full."""
+    engine = GatedEngine(batch_sizes=(1,))
+    batcher = Batcher(engine, max_queue=2)
+    busy, gone = asyncio.create_task(ask(batcher, 1)), asyncio.create_task(ask(batcher, 2, 3))
+    await settle()
+    gone.cancel()
+    await settle()
+    living = asyncio.create_task(ask(batcher, 4, 5))
+    await engine.release()
+    assert await asyncio.gather(busy, living) == [[1], [4, 5]]
+    assert engine.batches == [[1], [4], [5]]
+
+
+async def test_the_oldest_go_first() -> None:
+    """Images are sent in the order in which they came, whoever sent them and however they are cut into batches."""
+    engine = EchoEngine(batch_sizes=(1, 2, 4))
+    batcher = Batcher(engine, max_queue=100)
+    await asyncio.gather(*(ask(batcher, *range(3 * n, 3 * n + 3)) for n in range(11)))
+    assert [tag for batch in engine.batches for tag in batch] == list(range(33))
+
+
+async def test_waiting_is_counted_in_the_answer() -> None:
+    """The queue's seconds of an answer are those in the batcher and those in the engine, never negative."""
+    answers = await Batcher(EchoEngine(), max_queue=10).infer([tagged_image(1), tagged_image(2)])
+    assert all(answer.queue_s >= 0 for answer in answers)
 
 
 async def test_a_failed_request_leaves_nothing_in_the_queue() -> None:

@@ -1,0 +1,213 @@
+"""The routes of the tasks: typed answers, pictures, times, identities, deadlines."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contract.image import decode
+from contract.task import Task
+from service.app import Application
+from tests.doubles import until
+from tests.service.running import BLACK, BLUE, GREEN, RED, WHITE, Running, encode, picture, running
+from tests.tiny_models import write_version
+
+ANSWERS = {
+    Task.CLASSIFY: {"classes"},
+    Task.DETECT: {"objects"},
+    Task.SEGMENT: {"segments"},
+    Task.EMBED: {"embedding", "dimension"},
+    Task.REGIONS: {"regions"},
+}
+
+
+@pytest.mark.parametrize("task", Task)
+async def test_every_task_answers_in_its_form(service: Running, task: Task) -> None:
+    """A result tells the image's size and what the task found; the answer tells model, times and request."""
+    response = await service.ask(f"/v1/{task}", WHITE)
+    answer = response.json()
+    assert response.status_code == 200
+    assert set(answer) == {"model", "results", "timings_ms", "request_id"}
+    assert set(answer["results"][0]) == {"image", *ANSWERS[task]}
+    assert answer["results"][0]["image"] == {"width": 12, "height": 10}
+    assert len(answer["results"][0][min(ANSWERS[task] - {"dimension"})]) > 0
+
+
+async def test_many_images_keep_their_order(service: Running) -> None:
+    """The results of one request come in the order of its images."""
+    order = [RED, GREEN, BLUE, BLUE, GREEN, RED, GREEN, RED, BLUE, GREEN, RED]
+    response = await service.client.post("/v1/classify", files=[("image", image) for image in order])
+    expected = [{RED: "red", GREEN: "green", BLUE: "blue"}[image] for image in order]
+    assert [result["classes"][0]["label"] for result in response.json()["results"]] == expected
+
+
+@pytest.mark.parametrize(
+    ("selector", "model"),
+    [
+        ("", {"name": "colours", "version": "2", "alias": "stable"}),
+        ("?model=colours", {"name": "colours", "version": "2", "alias": "stable"}),
+        ("?model=colours@stable", {"name": "colours", "version": "2", "alias": "stable"}),
+        ("?model=colours:1", {"name": "colours", "version": "1"}),
+    ],
+)
+async def test_the_model_is_chosen_by_its_selector(service: Running, selector: str, model: dict[str, str]) -> None:
+    """The answer tells which version gave it, and by which alias it was found."""
+    assert (await service.ask(f"/v1/classify{selector}", RED)).json()["model"] == model
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/v1/classify?model=nothing", 404, "model_not_found"),
+        ("/v1/classify?model=colours:9", 404, "model_not_found"),
+        ("/v1/classify?model=colours@canary", 404, "model_not_found"),
+        ("/v1/classify?model=means", 404, "model_not_found"),
+        ("/v1/classify?model=../etc", 422, "invalid_parameters"),
+        ("/v1/classify?model=", 422, "invalid_parameters"),
+        ("/v1/classify?top_k=0", 422, "invalid_parameters"),
+        ("/v1/classify?unknown=1", 422, "invalid_parameters"),
+        ("/v1/embed?encoding=png", 422, "invalid_parameters"),
+        ("/v1/detect?labels=zebra", 422, "invalid_parameters"),
+        ("/v1/segment?mask_format=gif", 422, "invalid_parameters"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused(service: Running, path: str, status: int, code: str) -> None:
+    """Each mistake gets its documented status and code, and the request's id."""
+    response = await service.ask(path, RED, X_Request_Id="mine")
+    problem = response.json()
+    assert (response.status_code, problem["code"], problem["status"]) == (status, code, status)
+    assert problem["request_id"] == response.headers["x-request-id"] == "mine"
+
+
+async def test_the_two_accounts_of_time_agree(service: Running) -> None:
+    """``Server-Timing`` and ``timings_ms`` hold the same stages with the same times."""
+    response = await service.ask("/v1/segment", WHITE)
+    header = dict(re.findall(r"(\w+);dur=([\d.]+)", response.headers["server-timing"]))
+    times = response.json()["timings_ms"]
+    total = times.pop("total")
+    assert {stage: float(value) for stage, value in header.items()} == pytest.approx(times)
+    assert total == pytest.approx(sum(times.values()), abs=0.005)
+    assert min(times.values()) >= 0
+
+
+async def test_a_callers_id_is_kept(service: Running) -> None:
+    """The caller's id is in the header and in the body of the answer."""
+    response = await service.ask("/v1/classify", RED, X_Request_Id="order-66")
+    assert response.headers["x-request-id"] == response.json()["request_id"] == "order-66"
+
+
+@pytest.mark.parametrize("given", [None, "", "x" * 129, "tab\there"])
+async def test_an_id_is_made_where_there_is_no_sane_one(service: Running, given: str | None) -> None:
+    """Without an id, or with an odd one, a new one is made; each request has its own."""
+    headers = {} if given is None else {"X_Request_Id": given}
+    ids = {(await service.ask("/v1/classify", RED, **headers)).json()["request_id"] for _ in range(2)}
+    assert len(ids) == 2
+    assert given not in ids
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf", ""])
+async def test_a_deadline_must_be_a_time(service: Running, text: str) -> None:
+    """A deadline that is no positive number is a parameter error."""
+    response = await service.ask("/v1/classify", RED, X_Request_Timeout_Ms=text)
+    assert response.json()["code"] == "invalid_parameters"
+
+
+async def test_a_deadline_is_kept(service: Running) -> None:
+    """When the engine is held up, the caller hears at the deadline, and the permit is free again."""
+    service.engines["colours:2"].hold()
+    response = await service.ask("/v1/classify", RED, X_Request_Timeout_Ms="60")
+    assert (response.status_code, response.json()["code"]) == (504, "deadline_exceeded")
+    assert service.application.inference.in_flight == 0
+
+
+async def test_a_full_service_says_when_to_come_back(tiny_repository: Path) -> None:
+    """With every permit taken the answer is 429 with Retry-After, at once."""
+    async with running(tiny_repository, max_images_in_flight=1) as service:
+        service.engines["colours:2"].hold()
+        busy = asyncio.create_task(service.ask("/v1/classify", RED))
+        await until(lambda: service.engines["colours:2"].arrived)
+        refused = await service.ask("/v1/classify", RED)
+        service.engines["colours:2"].let_go()
+        assert (await busy).status_code == 200
+    assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
+    assert int(refused.headers["retry-after"]) >= 1
+
+
+async def send_and_leave(application: Application, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Talk to the application as a server does, for a client who says these things and then no more."""
+    sent: list[dict[str, Any]] = []
+    waiting = [*messages]
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/classify",
+        "headers": [(b"content-type", b"image/png")],
+        "query_string": b"",
+    }
+    await application.asgi(scope, receive, send)
+    return sent
+
+
+@pytest.mark.parametrize("heard", [0, 1])
+async def test_a_caller_who_leaves_stops_the_work(service: Running, heard: int) -> None:
+    """Whether the caller leaves within the body or after it, the request ends, unanswered work undone."""
+    engine = service.engines["colours:2"]
+    engine.hold()
+    body = [{"type": "http.request", "body": RED, "more_body": not heard}]
+    sent = await send_and_leave(service.application, [*body, {"type": "http.disconnect"}])
+    assert sent[0]["status"] == 499
+    assert service.application.inference.in_flight == 0
+    assert engine.computed == 0
+
+
+@pytest.mark.parametrize("media_type", ["image/png", "image/jpeg"])
+@pytest.mark.parametrize("task", Task)
+@pytest.mark.parametrize("image", [WHITE, BLACK, picture(255, 255, 255, width=1, height=1)], ids=["all", "none", "dot"])
+async def test_a_picture_of_the_answer(service: Running, media_type: str, task: Task, image: bytes) -> None:
+    """Any task's answer can be drawn, with findings or without, on any size; it has the image's size."""
+    response = await service.ask(f"/v1/{task}", image, Accept=f"{media_type}, */*;q=0.1")
+    assert response.headers["content-type"] == media_type, response.text
+    assert response.headers["server-timing"]
+    assert decode(response.content).shape == decode(image).shape
+
+
+async def test_what_is_found_is_drawn(service: Running) -> None:
+    """A found object changes the picture; where nothing is found, the picture stays as it was."""
+    grey = picture(200, 200, 200, width=200, height=160)
+    drawn = decode((await service.ask("/v1/detect", grey, Accept="image/png")).content)
+    plain = decode((await service.ask("/v1/detect?score_threshold=1", grey, Accept="image/png")).content)
+    assert not np.array_equal(drawn, decode(grey))
+    assert np.array_equal(plain, decode(grey))
+
+
+async def test_a_model_of_many_labels_can_be_drawn(tmp_path: Path) -> None:
+    """A card of ten thousand labels, asked for them all, still gives a picture."""
+    write_version(tmp_path, "colours", labels=tuple(f"label {number}" for number in range(10_000)))
+    async with running(tmp_path) as service:
+        response = await service.ask("/v1/classify?top_k=10000", RED, Accept="image/png")
+    assert response.status_code == 200
+    assert decode(response.content).shape == (10, 12, 3)
+
+
+async def test_only_one_image_can_be_drawn(service: Running) -> None:
+    """Two images and one picture do not go together."""
+    files = [("image", RED), ("image", BLUE)]
+    response = await service.client.post("/v1/classify", files=files, headers={"Accept": "image/png"})
+    assert response.json()["code"] == "invalid_parameters"
+
+
+async def test_a_large_image_is_drawn_at_its_own_size(service: Running) -> None:
+    """The picture has the size of the image as sent, not of the network's input."""
+    image = encode(np.full((600, 900, 3), 255, np.uint8), "JPEG")
+    response = await service.ask("/v1/segment", image, Accept="image/jpeg")
+    assert decode(response.content).shape == (600, 900, 3)

@@ -1,0 +1,160 @@
+"""Drawing: whatever a task answers can be drawn on whatever image it was asked about."""
+
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from contract.preprocess import Pixels
+from contract.task import Task
+from contract.tasks.masks import MaskFormat, encode_mask
+from service.drawing import draw, encode_picture
+
+SIZES = [(1, 1), (40, 30), (640, 480), (3000, 100)]
+EMPTY: dict[Task, dict[str, Any]] = {
+    Task.CLASSIFY: {"classes": []},
+    Task.DETECT: {"objects": []},
+    Task.SEGMENT: {"segments": []},
+    Task.REGIONS: {"regions": []},
+}
+"""Answers that found nothing; an embedding is never nothing."""
+
+
+def an_image(width: int, height: int) -> Pixels:
+    """An image of noise u8 [H, W, 3]."""
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def a_box(width: int, height: int) -> dict[str, float]:
+    """A box from a quarter to three quarters of an image."""
+    return {"x1": width / 4, "y1": height / 4, "x2": width * 3 / 4, "y2": height * 3 / 4}
+
+
+def a_mask(width: int, height: int) -> npt.NDArray[np.bool_]:
+    """The upper left quarter of an image, at least one pixel."""
+    mask = np.zeros((height, width), np.bool_)
+    mask[: max(1, height // 2), : max(1, width // 2)] = True
+    return mask
+
+
+def an_object(index: int, width: int, height: int) -> dict[str, Any]:
+    """A labelled box; the third label is in letters that the font does not have."""
+    return {
+        "label": ("cat", "a dog " * 20, "窓 é")[index],
+        "index": index,
+        "score": 0.5,
+        "box": a_box(width, height),
+    }
+
+
+def a_segment(index: int, width: int, height: int, form: MaskFormat = MaskFormat.RLE) -> dict[str, Any]:
+    """An object with its mask; the first has no score, as classes of a semantic model have none."""
+    segment = {**an_object(index, width, height), "area": 1}
+    if mask := encode_mask(a_mask(width, height), form):
+        segment["mask"] = mask
+    if index == 0:
+        del segment["score"]
+    return segment
+
+
+def a_region(width: int, height: int) -> dict[str, Any]:
+    """A quadrangle that reaches over the image's edge, as grown outlines of text do."""
+    polygon = [[-2.5, height / 4], [width / 2, -1.0], [width + 3.0, height / 2], [width / 2, height * 0.75]]
+    return {"score": 0.9, "polygon": polygon, "box": a_box(width, height)}
+
+
+def several(task: Task, width: int, height: int) -> dict[str, Any]:
+    """An answer that found three things."""
+    return {
+        Task.CLASSIFY: {"classes": [an_object(index, width, height) for index in range(3)]},
+        Task.DETECT: {"objects": [an_object(index, width, height) for index in range(3)]},
+        Task.SEGMENT: {"segments": [a_segment(index, width, height) for index in range(3)]},
+        Task.EMBED: {"embedding": [0.1, 0.2], "dimension": 2},
+        Task.REGIONS: {"regions": [a_region(width, height) for _ in range(3)]},
+    }[task]
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("task", Task)
+def test_several_things_are_drawn_on_a_copy(task: Task, width: int, height: int) -> None:
+    """The picture has the image's shape and type, differs from it, and the image stays as it was."""
+    image = an_image(width, height)
+    before = image.copy()
+    drawn = draw(task, image, several(task, width, height))
+    assert (drawn.shape, drawn.dtype) == (image.shape, np.uint8)
+    assert np.array_equal(image, before)
+    assert min(width, height) == 1 or not np.array_equal(drawn, image)
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("task", EMPTY)
+def test_nothing_found_is_nothing_drawn(task: Task, width: int, height: int) -> None:
+    """An answer that found nothing leaves the image as it is, colours in their order, in memory of its own."""
+    image = an_image(width, height)
+    drawn = draw(task, image, EMPTY[task])
+    assert np.array_equal(drawn, image)
+    assert not np.shares_memory(drawn, image)
+
+
+def test_a_read_only_image_is_drawn() -> None:
+    """Pixels that nobody may write to are no hindrance."""
+    image = an_image(64, 64)
+    image.flags.writeable = False
+    for task in Task:
+        assert draw(task, image, several(task, 64, 64)).shape == image.shape
+
+
+def test_a_mask_tints_its_pixels_and_no_others() -> None:
+    """Within the mask grey becomes a colour; far from mask, box and label nothing changes."""
+    image = np.full((400, 400, 3), 128, np.uint8)
+    mask = np.zeros((400, 400), np.bool_)
+    mask[150:250, 150:250] = True
+    box = {"x1": 150.0, "y1": 150.0, "x2": 250.0, "y2": 250.0}
+    segment = {"label": "a", "index": 0, "area": 10_000, "box": box, "mask": encode_mask(mask, MaskFormat.RLE)}
+    drawn = draw(Task.SEGMENT, image, {"segments": [segment]})
+    within, far = drawn[180:220, 180:220], drawn[300:, :]
+    assert len(np.unique(within.reshape(-1, 3), axis=0)) == 1
+    assert np.ptp(within[0, 0].astype(int)) > 20
+    assert (far == 128).all()
+
+
+@pytest.mark.parametrize("form", [MaskFormat.POLYGON, MaskFormat.PNG, MaskFormat.NONE])
+def test_segments_without_run_lengths_keep_their_boxes(form: MaskFormat) -> None:
+    """Masks in another form, or none, leave the box and the label to be drawn."""
+    image = np.zeros((100, 100, 3), np.uint8)
+    drawn = draw(Task.SEGMENT, image, {"segments": [a_segment(1, 100, 100, form)]})
+    assert drawn.any()
+    assert not drawn[40:60, 40:60].any()
+
+
+def test_a_box_is_drawn_where_it_is() -> None:
+    """The frame runs along the box's edges, and its inside stays free."""
+    image = np.zeros((200, 200, 3), np.uint8)
+    drawn = draw(Task.DETECT, image, {"objects": [an_object(0, 200, 200)]}).any(axis=2)
+    assert drawn[50:151, 150].all()
+    assert drawn[150, 50:151].all()
+    assert not drawn[60:140, 60:140].any()
+    assert not drawn[160:, :].any()
+
+
+def test_a_region_is_drawn_where_it_is() -> None:
+    """The outline runs along the polygon's edges, and its inside stays free."""
+    image = np.zeros((200, 200, 3), np.uint8)
+    polygon = [[20.0, 20.0], [180.0, 20.0], [180.0, 100.0], [20.0, 100.0]]
+    drawn = draw(Task.REGIONS, image, {"regions": [{"score": 1.0, "polygon": polygon, "box": {}}]}).any(axis=2)
+    assert drawn[20, 20:181].all()
+    assert drawn[20:101, 180].all()
+    assert not drawn[30:90, 30:170].any()
+    assert not drawn[110:, :].any()
+
+
+@pytest.mark.parametrize(("media_type", "form", "tolerance"), [("image/png", "PNG", 0), ("image/jpeg", "JPEG", 3)])
+def test_a_picture_is_encoded_in_its_colours(media_type: str, form: str, tolerance: int) -> None:
+    """The file is of the type that was asked for, and red stays red."""
+    red = np.full((16, 24, 3), (250, 10, 20), np.uint8)
+    with Image.open(io.BytesIO(encode_picture(red, media_type))) as picture:
+        assert picture.format == form
+        assert np.abs(np.asarray(picture.convert("RGB")).astype(int) - red).max() <= tolerance

@@ -1,0 +1,153 @@
+"""Settings: every knob explains itself, and is turned by a flag or a variable."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from pydantic_settings import CliApp
+
+from contract.task import Task
+from service.settings import Settings
+
+KNOBS: dict[str, tuple[str, Any]] = {
+    "repository": ("models", Path("models")),
+    "host": ("0.0.0.0", "0.0.0.0"),  # noqa: S104 - nothing listens there
+    "port": ("81", 81),
+    "threads": ("3", 3),
+    "max_batch_size": ("4", 4),
+    "max_queue": ("5", 5),
+    "max_images_in_flight": ("6", 6),
+    "max_images_per_request": ("7", 7),
+    "max_body_bytes": ("1000", 1000),
+    "max_pixels": ("2000", 2000),
+    "body_timeout_s": ("1.5", 1.5),
+    "body_stall_s": ("2.5", 2.5),
+    "default_timeout_s": ("3.5", 3.5),
+    "drain_delay_s": ("4.5", 4.5),
+    "drain_timeout_s": ("5.5", 5.5),
+    "default_models": ('{"classify": "colours", "embed": "means"}', {Task.CLASSIFY: "colours", Task.EMBED: "means"}),
+    "log_level": ("debug", "debug"),
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the service is set."""
+    for name in list(os.environ):
+        if name.startswith("VITRAIL_"):
+            monkeypatch.delenv(name)
+
+
+def flag(name: str) -> str:
+    """A setting's flag."""
+    return "--" + name.replace("_", "-")
+
+
+def serve(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Start the service as its console script does; it is expected to leave at once."""
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments],
+        env={**os.environ, "COLUMNS": "200", **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_no_knob_is_forgotten_here() -> None:
+    """The table above, which the tests below go through, holds every setting, each at a value that is not its own."""
+    assert set(KNOBS) == set(Settings.model_fields)
+    defaults = Settings()
+    assert all(getattr(defaults, name) != value for name, (_, value) in KNOBS.items())
+
+
+@pytest.mark.parametrize("name", KNOBS)
+def test_each_knob_explains_itself(name: str) -> None:
+    """Every setting has a sentence about what it does."""
+    assert Settings.model_fields[name].description
+
+
+@pytest.mark.parametrize("name", KNOBS)
+def test_each_knob_has_a_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """``VITRAIL_…`` sets it, and nothing else."""
+    text, value = KNOBS[name]
+    monkeypatch.setenv(f"VITRAIL_{name.upper()}", text)
+    assert Settings() == Settings().model_copy(update={name: value})
+    assert getattr(Settings(), name) == value
+
+
+@pytest.mark.parametrize("name", KNOBS)
+def test_each_knob_has_a_flag_that_goes_before_its_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """``--…`` sets it, also where the variable says otherwise."""
+    text, value = KNOBS[name]
+    default = getattr(Settings(), name)
+    if default not in (None, {}):
+        monkeypatch.setenv(f"VITRAIL_{name.upper()}", str(default))
+    assert getattr(CliApp.run(Settings, [flag(name), text]), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("port", "abc"),
+        ("port", "-1"),
+        ("port", "65536"),
+        ("threads", "0"),
+        ("max_queue", "0"),
+        ("body_timeout_s", "0"),
+        ("drain_delay_s", "-0.1"),
+        ("log_level", "loud"),
+        ("default_models", '{"paint": "a"}'),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    """A wrong type, a number out of bounds or an unknown word is an error at the start, and names the setting."""
+    monkeypatch.setenv(f"VITRAIL_{name.upper()}", text)
+    with pytest.raises(ValidationError, match=name):
+        Settings()
+
+
+def test_a_wrong_flag_ends_with_a_plain_message() -> None:
+    """A wrong value leaves with status 2 and one line that names the flag; there is no trace of the code."""
+    done = serve("--port", "abc")
+    assert done.returncode == 2
+    assert done.stderr.startswith("vitrail-serve: --port or VITRAIL_PORT: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_every_wrong_variable_is_named_at_once() -> None:
+    """Two mistakes are told together, so that nobody needs to start twice to find both."""
+    done = serve(VITRAIL_THREADS="0", VITRAIL_LOG_LEVEL="loud")
+    assert done.returncode == 2
+    assert [line.split()[1] for line in done.stderr.splitlines()] == ["--threads", "--log-level"]
+
+
+def test_json_that_is_none_ends_with_a_plain_message() -> None:
+    """A variable that should hold JSON and does not is named, too."""
+    done = serve(VITRAIL_DEFAULT_MODELS="{x")
+    assert done.returncode == 2
+    assert "default_models" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_flag_is_refused() -> None:
+    """A flag that nobody knows is an error, not a silence."""
+    done = serve("--prot", "1")
+    assert done.returncode == 2
+    assert "--prot" in done.stderr
+
+
+def test_help_lists_every_knob() -> None:
+    """``--help`` shows each flag, its variable and what it does."""
+    done = serve("--help")
+    assert done.returncode == 0
+    words = " ".join(done.stdout.split())
+    for name, field in Settings.model_fields.items():
+        assert f" {flag(name)} " in words
+        assert f"[env: VITRAIL_{name.upper()}]" in words
+        assert " ".join(str(field.description).split()) in words

@@ -1,0 +1,111 @@
+"""Telemetry: what happened is counted once, and can be read by whoever reads OpenMetrics."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from service.telemetry import STAGES, Stages, Telemetry
+from tests.service.running import GREEN, RED, Running, running
+from tests.tiny_models import write_version
+
+SECONDS = st.floats(0, 1000)
+
+
+@dataclass
+class Figures:
+    """The samples of an exposition, as an OpenMetrics parser reads them."""
+
+    telemetry: Telemetry
+
+    def __call__(self, name: str, **labels: str) -> float:
+        """The one sample of that name and those labels."""
+        text, _ = self.telemetry.exposition()
+        families = text_string_to_metric_families(text.decode())
+        samples = (sample for family in families for sample in family.samples)
+        (value,) = [sample.value for sample in samples if (sample.name, sample.labels) == (name, labels)]
+        return float(value)
+
+
+@given(seconds=st.lists(SECONDS, min_size=len(STAGES), max_size=len(STAGES)))
+def test_milliseconds_are_those_of_every_stage_and_their_sum(seconds: list[float]) -> None:
+    """Each stage shows its own time, and the total is theirs together."""
+    times = Stages(*seconds).as_milliseconds()
+    assert list(times) == [*STAGES, "total"]
+    for stage, spent in zip(STAGES, seconds, strict=True):
+        assert times[stage] == pytest.approx(spent * 1e3, abs=0.001)
+    assert times["total"] == pytest.approx(sum(seconds) * 1e3, abs=0.001)
+
+
+def test_a_request_is_counted_in_each_of_its_stages() -> None:
+    """A finished request adds one to every stage's histogram with that stage's seconds, and its images once."""
+    figure = Figures(Telemetry())
+    version = figure.telemetry.of_version("classify", "colours", 3)
+    stages = Stages(fetch=1, decode=2, preprocess=3, queue=4, compute=5, postprocess=6, encode=7)
+    version.observe(stages, images=4)
+    version.observe(stages, images=1)
+    labels = {"task": "classify", "model": "colours", "version": "3"}
+    assert figure("vitrail_images_total", **labels) == 5
+    for seconds, stage in enumerate(STAGES, start=1):
+        assert figure("vitrail_stage_seconds_count", **labels, stage=stage) == 2
+        assert figure("vitrail_stage_seconds_sum", **labels, stage=stage) == 2 * seconds
+
+
+def test_the_exposition_is_open_metrics() -> None:
+    """The text says what it is, ends as the format demands, and every family explains itself."""
+    text, content_type = Telemetry().exposition()
+    assert content_type.startswith("application/openmetrics-text")
+    assert text.endswith(b"# EOF\n")
+    families = list(text_string_to_metric_families(text.decode()))
+    assert families
+    assert all(family.name.startswith("vitrail_") and family.documentation for family in families)
+
+
+def test_two_applications_count_apart() -> None:
+    """Each application's figures are its own."""
+    one, other = Figures(Telemetry()), Figures(Telemetry())
+    one.telemetry.in_flight.set(7)
+    assert one("vitrail_images_in_flight") == 7
+    assert other("vitrail_images_in_flight") == 0
+
+
+async def test_a_service_counts_what_it_answered(service: Running) -> None:
+    """Answers, images, stages and batches are counted once each, and nothing is left in flight or in the queue."""
+    figure = Figures(service.application.telemetry)
+    version = {"model": "colours", "version": "1"}
+    batches_of_the_golden_replay = figure("vitrail_batch_size_count", **version)
+    for image in (RED, GREEN):
+        await service.ask("/v1/classify?model=colours:1", image)
+    assert figure("vitrail_requests_total", task="classify", **version, code="200") == 2
+    assert figure("vitrail_images_total", task="classify", **version) == 2
+    assert figure("vitrail_stage_seconds_count", task="classify", **version, stage="compute") == 2
+    assert figure("vitrail_batch_size_count", **version) - batches_of_the_golden_replay == 2
+    assert figure("vitrail_queue_depth", **version) == 0
+    assert figure("vitrail_images_in_flight") == 0
+
+
+async def test_a_refusal_is_counted_by_its_kind_and_never_by_the_callers_words(service: Running) -> None:
+    """A refused request counts as that, and a model's name that a caller made up makes no series of its own."""
+    await service.ask("/v1/classify?model=colours:1", b"no image")
+    await service.ask("/v1/classify?model=invented", RED)
+    figure = Figures(service.application.telemetry)
+    assert figure("vitrail_rejections_total", task="classify", reason="invalid_image") == 1
+    assert figure("vitrail_rejections_total", task="classify", reason="model_not_found") == 1
+    assert figure("vitrail_requests_total", task="classify", model="", version="", code="422") == 1
+    assert b"invented" not in service.application.telemetry.exposition()[0]
+
+
+async def test_loads_are_counted_by_outcome(tmp_path: Path) -> None:
+    """Each version counts as ready or failed, and only those that take traffic are shown as ready."""
+    for version in (1, 2, 3):
+        write_version(tmp_path, "colours", version)
+    (tmp_path / "colours/2/golden.npz").unlink()
+    async with running(tmp_path) as service:
+        figure = Figures(service.application.telemetry)
+        assert figure("vitrail_loads_total", outcome="ready") == 2
+        assert figure("vitrail_loads_total", outcome="failed") == 1
+        shown = [figure("vitrail_version_ready", model="colours", version=version) for version in "123"]
+    assert shown == [1, 0, 1]
