@@ -168,6 +168,6 @@ def _rgb(image: Image.Image) -> Pixels:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of an error, without addresses or paths."""
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return type(error).__name__ if "/" in text or "0x" in text else text[:120]
+    """The first line of an error; nothing of it where it is empty, or tells of addresses or paths."""
+    text, *_ = str(error).splitlines() or [""]
+    return text[:120] if text and "/" not in text and "0x" not in text else "its data make no sense"

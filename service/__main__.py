@@ -14,6 +14,7 @@ from pydantic_settings import CliApp, SettingsError
 from rich.logging import RichHandler
 
 from service.allocator import keep_freed_memory
+from service.api.rest.wire import BoundedProtocol
 from service.app import Application
 from service.settings import Settings
 
@@ -68,7 +69,7 @@ def main() -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         access_log=False,
         log_config=None,
@@ -105,6 +106,8 @@ def _configure_logging(level: str) -> None:
     handler: logging.Handler = RichHandler(show_path=False, markup=False) if sys.stderr.isatty() else _plain_handler()
     logging.basicConfig(level=level.upper(), handlers=[handler], format="%(message)s")
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))
+    # It warns of every broken form; the caller is told of that, and the metrics count it.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 def _plain_handler() -> logging.Handler:

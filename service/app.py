@@ -83,7 +83,7 @@ class Application:
         if not self.registry.models():
             _log.error("the repository %s holds no model; `vitrail-build build` makes one", self.settings.repository)
         elif self.registry.ready:
-            _log.info("ready: http://%s:%d", self.settings.host, self.settings.port)
+            _log.info("ready")
 
     async def _open_engine(self, card: ModelCard, metrics: VersionMetrics) -> Engine:
         if card.platform is not Platform.ONNX:
@@ -106,6 +106,8 @@ class Application:
             summary="Classify, detect, segment, embed, and find text in images.",
             lifespan=self.life,
             redoc_url=None,
+            # A redirect would name the address that the caller stated, which behind a proxy is not the service's.
+            redirect_slashes=False,
         )
         limits = BodyLimits(
             max_bytes=settings.max_body_bytes,

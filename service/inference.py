@@ -33,8 +33,6 @@ class Query:
     """The task's parameters, not yet checked."""
     deadline: float | None = None
     """A moment of `time.monotonic` after which the caller no longer waits."""
-    keep_pixels: bool = False
-    """The caller will draw on the images."""
     stages: Stages = field(default_factory=Stages)
     """Where the time went; filled as the request goes on, also if it fails."""
 
@@ -48,7 +46,6 @@ class Answer:
     alias: str | None
     results: list[Any]
     version_used: LoadedVersion
-    pixels: list[Pixels] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,6 @@ class _Prepared:
 
     input: Pixels
     geometry: Geometry
-    pixels: Pixels | None
     decode_s: float
     preprocess_s: float
 
@@ -97,8 +93,12 @@ class Inference:
             alias=resolved.alias,
             results=results,
             version_used=version,
-            pixels=[item.pixels for item in prepared if item.pixels is not None] if query.keep_pixels else None,
         )
+
+    @property
+    def decode_limits(self) -> DecodeLimits:
+        """The largest image that is decoded."""
+        return self._limits
 
     @property
     def in_flight(self) -> int:
@@ -127,14 +127,19 @@ class Inference:
     async def _prepare(self, query: Query, spec: PreprocessSpec) -> list[_Prepared]:
         begun = time.monotonic()
         loop = asyncio.get_running_loop()
-        jobs = [loop.run_in_executor(self._workers, _prepare, data, spec, self._limits, query) for data in query.images]
-        if len(jobs) == 1:
+
+        def start(data: bytes) -> asyncio.Future[_Prepared]:
+            return loop.run_in_executor(self._workers, _prepare, data, spec, self._limits, query)
+
+        if len(query.images) == 1:
             try:
-                prepared = [await jobs[0]]
+                # The future gets no name: through this frame its error would refer to itself, and keep the image's
+                # bytes until the garbage collector comes by.
+                prepared = [await start(query.images[0])]
             except (InvalidImage, ImageTooLarge) as error:
                 raise _image_error(error, 0) from error
         else:
-            prepared = await _all_or_first_failure(jobs)
+            prepared = await _all_or_first_failure([start(data) for data in query.images])
         elapsed = time.monotonic() - begun
         decode_s, preprocess_s = sum(p.decode_s for p in prepared), sum(p.preprocess_s for p in prepared)
         # Several workers may have shared the work: then its stages are shown as shares of the time that passed.
@@ -221,7 +226,7 @@ def _prepare(data: bytes, spec: PreprocessSpec, limits: DecodeLimits, query: Que
     decoded = time.monotonic()
     ready, geometry = preprocess(pixels, spec)
     done = time.monotonic()
-    return _Prepared(ready, geometry, pixels if query.keep_pixels else None, decoded - begun, done - decoded)
+    return _Prepared(ready, geometry, decoded - begun, done - decoded)
 
 
 async def _all_or_first_failure(jobs: list[asyncio.Future[_Prepared]]) -> list[_Prepared]:
@@ -232,7 +237,11 @@ async def _all_or_first_failure(jobs: list[asyncio.Future[_Prepared]]) -> list[_
         if isinstance(result, InvalidImage | ImageTooLarge):
             raise _image_error(result, index) from result
         if isinstance(result, BaseException):
-            raise result
+            try:
+                raise result
+            finally:
+                # Else the error would refer to itself through this frame; see `_prepare`.
+                del result, results, jobs
         prepared.append(result)
     return prepared
 

@@ -76,14 +76,16 @@ class Batcher:
         entries = [_Entry(image, deadline, now, loop.create_future()) for image in images]
         self._waiting.extend(entries)
         self._dispatch()
+        # From here on this frame must not hold on to what has an answer: an error that passed through it would
+        # refer to itself, and keep the images until the garbage collector comes by.
         if len(entries) == 1:
-            return [await entries[0].answer]
+            return [await entries.pop().answer]
         try:
             return await asyncio.gather(*(entry.answer for entry in entries))
         finally:
             # If one image failed, the request has: what still waits of it would be computed for nobody.
-            for entry in entries:
-                entry.answer.cancel()
+            while entries:
+                entries.pop().answer.cancel()
 
     async def close(self) -> None:
         """Take no more, finish what waits, close the inner engine."""

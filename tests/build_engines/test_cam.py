@@ -62,9 +62,7 @@ def test_a_window_is_judged_alone(pixels: Tensor) -> None:
     network = head(suppress_iou=1.0)
     with torch.inference_mode():
         features = network.classifier.forward_features(pixels)
-        windows = [
-            features[:, :, y : y + 4, x : x + 4].mean(dim=(2, 3)) for y in range(16 - 3) for x in range(16 - 3)
-        ]
+        windows = [features[:, :, y : y + 4, x : x + 4].mean(dim=(2, 3)) for y in range(16 - 3) for x in range(16 - 3)]
         best = torch.stack([network.classifier.head(pooled).softmax(-1) for pooled in windows]).amax(dim=0)
     _, scores, labels, _ = run(network, pixels)
     expected = np.take_along_axis(best.numpy(), labels.astype(np.int64), axis=1)

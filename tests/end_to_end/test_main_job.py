@@ -92,6 +92,14 @@ def test_cats_are_nearer_to_each_other_than_to_coffee(client: httpx.Client) -> N
     assert cat @ mirrored > 0.8 > cat @ cup
 
 
+@pytest.mark.skipif(not (ASSETS / "images/cat.bmp").is_file(), reason="the folder with sample pictures is absent")
+def test_two_cats_are_nearer_to_each_other_than_to_coffee(client: httpx.Client) -> None:
+    """The embedding of a cat is nearer to that of quite another cat than to that of a cup."""
+    pictures = [png(data.chelsea()), (ASSETS / "images/cat.bmp").read_bytes(), png(data.coffee())]
+    cat, other, cup = (np.array(ask(client, "/v1/embed", picture)["embedding"]) for picture in pictures)
+    assert cat @ other > cat @ cup
+
+
 def sample_images() -> list[Any]:
     """Pictures of scikit-image, and those of the assets folder where it is there."""
     pictures = [

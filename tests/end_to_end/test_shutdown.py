@@ -13,7 +13,9 @@ import httpx
 import pytest
 
 from tests.end_to_end.gateway import Gateway, gateway
+from tests.end_to_end.slow_model import slow_model
 from tests.service.running import RED
+from tests.tiny_models import write_version
 
 
 @pytest.fixture
@@ -79,6 +81,23 @@ def test_a_second_signal_ends_it_at_once(
         assert running.leave() == 1
         answers = [request.result() for request in begun]
     assert answers.count(200) < 40
+
+
+def test_an_end_before_the_models_are_loaded(tmp_path: Path) -> None:
+    """Who is told to end while still loading ends cleanly, and loads no further."""
+    for version in range(1, 5):
+        write_version(tmp_path / "slow", "slow", version, model=slow_model(), batch_sizes=(1,))
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "service", "--repository", str(tmp_path / "slow"), "--port", "0"]
+    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+        end = time.monotonic() + 60
+        while "listening on" not in log.read_text():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert "slow:4 is ready" not in log.read_text()
+    assert "Traceback" not in log.read_text()
 
 
 def test_a_port_that_is_taken(tiny_repository: Path) -> None:

@@ -1,8 +1,11 @@
 """The way of a request: admitted or refused, decoded, inferred, answered, and every stage timed."""
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +142,31 @@ async def test_stages_account_for_the_time_and_no_more(inference: Inference, ima
     assert min(seconds) >= 0
     assert sum(seconds) <= wall
     assert min(stages.decode, stages.preprocess, stages.compute, stages.postprocess) > 0
+
+
+@pytest.mark.parametrize("patience_s", [0.05, -1])
+@pytest.mark.parametrize("images", [(b"no image",), (RED, b"no image"), (RED,), (RED, GREEN)])
+async def test_a_failed_request_leaves_nothing_in_memory(
+    service: Running, images: tuple[bytes, ...], patience_s: float
+) -> None:
+    """When a request has failed, its images are freed at once: no error keeps them in a circle of references."""
+
+    class Watched(Query):
+        """A query that can be watched; it holds the images."""
+
+    service.engines["colours:2"].hold()
+    watched = Watched(Task.CLASSIFY, None, images, {}, time.monotonic() + patience_s)
+    gone = weakref.ref(watched)
+    gc.disable()
+    try:
+        # `pytest.raises` would keep the error, and so all that it refers to.
+        with suppress(ServiceError):
+            await service.application.inference.predict(watched)
+        del watched
+        await settle()
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 async def test_an_output_that_is_no_number_is_the_services_fault(tmp_path: Path) -> None:

@@ -83,8 +83,8 @@ async def _receive(request: Request, limits: BodyLimits) -> bytes:
     declared = request.headers.get("content-length")
     if declared is not None and declared.isdecimal() and int(declared) > limits.max_bytes:
         raise _too_large(limits)
-    chunks: list[bytes] = []
-    size = 0
+    # One growing buffer: a long body in many small pieces would lie scattered in the allocator's heap.
+    received = bytearray()
     loop = asyncio.get_running_loop()
     end = loop.time() + limits.timeout_s
     try:
@@ -93,17 +93,18 @@ async def _receive(request: Request, limits: BodyLimits) -> bytes:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
                     raise ClientDisconnect
-                if chunk := message.get("body", b""):
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    if size > limits.max_bytes:
-                        raise _too_large(limits)
-                if not message.get("more_body", False):
-                    break
+                chunk: bytes = message.get("body", b"")
+                if len(received) + len(chunk) > limits.max_bytes:
+                    raise _too_large(limits)
+                more = message.get("more_body", False)
+                if not more and not received:
+                    return chunk
+                received += chunk
+                if not more:
+                    return bytes(received)
                 patience.reschedule(min(end, loop.time() + limits.stall_s))
     except TimeoutError:
-        raise deadline_exceeded(f"the body stopped arriving after {size} bytes") from None
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        raise deadline_exceeded(f"the body stopped arriving after {len(received)} bytes") from None
 
 
 def _too_large(limits: BodyLimits) -> ServiceError:
@@ -133,12 +134,31 @@ def _decode(index: int, image: ImageReference) -> bytes:
         raise invalid_parameters(f"image {index}: b64 is not base64: {error}") from error
 
 
+class _WholeForm(MultiPartParser):
+    """Starlette's parser, which by itself answers a form that was cut short with those of its parts that were whole."""
+
+    _ended = False
+
+    def on_end(self) -> None:
+        """The closing boundary was seen."""
+        self._ended = True
+
+    async def parse(self) -> FormData:
+        """All parts, or MultiPartException."""
+        form = await super().parse()
+        if self._ended:
+            return form
+        for file in self._files_to_close_on_error:
+            file.close()
+        raise MultiPartException("It ends before its closing boundary.")
+
+
 async def _from_multipart(request: Request, data: bytes, limits: BodyLimits) -> Body:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield data
         yield b""
 
-    parser = MultiPartParser(
+    parser = _WholeForm(
         request.headers, stream(), max_files=limits.max_images + 1, max_fields=64, max_part_size=64 * 1024
     )
     try:

@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from contract.image import decode
 from contract.tasks.definition import TaskDefinition
 from contract.tasks.table import TASKS
 from service.api.rest.body import BodyLimits, read_body
@@ -94,22 +95,24 @@ class PredictRoutes:
         model = parameters.pop("model", None)
         if not isinstance(model, str | None):
             raise invalid_parameters("model must be name, name@alias or name:version")
-        query = Query(task.task, model, body.images, parameters, deadline, bool(picture), stages)
+        query = Query(task.task, model, body.images, parameters, deadline, stages)
         answer = await unless_caller_leaves(request, self.inference.predict(query))
         if picture:
-            return answer, await self._picture(task, answer, picture, request_id, stages)
+            return answer, await self._picture(task, answer, body.images[0], picture, request_id, stages)
         return answer, _json(answer, request_id, stages)
 
     async def _picture(
-        self, task: TaskDefinition, answer: Answer, media_type: str, request_id: str, stages: Stages
+        self, task: TaskDefinition, answer: Answer, image: bytes, media_type: str, request_id: str, stages: Stages
     ) -> Response:
         begun = time.monotonic()
-        pixels = (answer.pixels or [])[0]
 
         def render() -> bytes:
             # Drawing is rare and its library large: it is imported when first wanted.
             from service.drawing import draw, encode_picture  # noqa: PLC0415
 
+            # Decoding again is cheaper than having the pixels of every image in flight lie about meanwhile: so there
+            # are never more of them in memory than there are workers.
+            pixels = decode(image, self.inference.decode_limits)
             return encode_picture(draw(task.task, pixels, answer.results[0]), media_type)
 
         data = await asyncio.get_running_loop().run_in_executor(self.workers, render)

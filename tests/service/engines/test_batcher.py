@@ -232,9 +232,10 @@ async def test_the_dead_take_no_place_from_the_living() -> None:
     assert engine.batches == [[1], [4], [5]]
 
 
-async def test_the_oldest_go_first() -> None:
+@pytest.mark.parametrize("batch_sizes", [(1, 2, 4), (1, 4), (1, 8)])
+async def test_the_oldest_go_first(batch_sizes: tuple[int, ...]) -> None:
     """Images are sent in the order in which they came, whoever sent them and however they are cut into batches."""
-    engine = EchoEngine(batch_sizes=(1, 2, 4))
+    engine = EchoEngine(batch_sizes)
     batcher = Batcher(engine, max_queue=100)
     await asyncio.gather(*(ask(batcher, *range(3 * n, 3 * n + 3)) for n in range(11)))
     assert [tag for batch in engine.batches for tag in batch] == list(range(33))

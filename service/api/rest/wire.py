@@ -1,0 +1,172 @@
+"""HTTP/1.1 on the wire: uvicorn's protocol with bounds on a request's head, and without upgrades."""
+
+import asyncio
+from typing import ClassVar
+from uuid import uuid4
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from service.api.rest.problems import http_problem
+
+
+class HeadTooLarge(httptools.HttpParserError):
+    """A request's head that goes on beyond the limit."""
+
+
+class RequestParser:
+    """httptools' parser with a limit on the head, which goes on with a request whose caller would rather upgrade.
+
+    httptools takes a request that asks for another protocol to be without a body. A server may ignore the wish
+    (RFC 9110, section 7.8) but not the body: some clients add ``Upgrade: h2c`` to whatever they send.
+    """
+
+    def __init__(self, protocol: HttpToolsProtocol, max_head_bytes: int) -> None:
+        self._protocol = protocol
+        self._max_head_bytes = max_head_bytes
+        self._head_bytes = 0
+        self._framing: list[tuple[bytes, bytes]] = []
+        self._goes_on = False
+        self.in_head = False
+        self.head_too_large = False
+        # These go straight through; httptools looks its callbacks up when it is made.
+        self.on_url = protocol.on_url
+        self.on_body = protocol.on_body
+        self._parser = self._new_parser()
+
+    def feed_data(self, data: bytes) -> None:
+        """Take in what has arrived; HttpParserError if it is no HTTP, HeadTooLarge if a head does not end."""
+        was_in_head = self.in_head
+        while data:
+            try:
+                self._parser.feed_data(data)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                self._go_on()
+                data = data[upgrade.args[0] :]
+        # What stood before the head in the same piece of data is not its fault, so the first piece is not counted.
+        self._head_bytes = self._head_bytes + len(data) if was_in_head and self.in_head else 0
+        if self._head_bytes > self._max_head_bytes:
+            self.head_too_large = True
+            raise HeadTooLarge
+
+    def release(self) -> None:
+        """Let go of the parser below, which holds this one: no garbage collection is then needed to free both."""
+        del self._parser
+
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        # As uvicorn does: what follows a request that closes the connection is no reason not to answer that one.
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
+
+    def _go_on(self) -> None:
+        """Read the body with a new parser that was told of its length, and of no upgrade."""
+        framing = b"".join(b"%b: %b\r\n" % header for header in self._framing)
+        self._parser = self._new_parser()
+        self._goes_on = True
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n")
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        if not self._goes_on:
+            self.in_head = True
+            self._framing = []
+            self._protocol.on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, whole."""
+        if self._goes_on:
+            return
+        if name.lower() in (b"content-length", b"transfer-encoding"):
+            self._framing.append((name, value))
+        self._protocol.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head ends."""
+        if self._goes_on:
+            self._goes_on = False
+        else:
+            self.in_head = False
+            self._protocol.on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body ends; if an upgrade was asked for, it has not begun."""
+        if not self._parser.should_upgrade():
+            self._protocol.on_message_complete()
+
+    def should_upgrade(self) -> bool:
+        """Never."""
+        return False
+
+    def should_keep_alive(self) -> bool:
+        """Whether the caller wants to send more."""
+        return self._parser.should_keep_alive()
+
+    def get_http_version(self) -> str:
+        """The request's version, such as 1.1."""
+        return self._parser.get_http_version()
+
+    def get_method(self) -> bytes:
+        """The request's method."""
+        return self._parser.get_method()
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """A connection whose requests begin within a time and within a size; what is no HTTP gets a problem document."""
+
+    max_head_bytes: ClassVar[int] = 64 * 1024
+    head_timeout_s: ClassVar[float] = 20.0
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See `asyncio.Protocol`."""
+        super().connection_made(transport)
+        self._requests = RequestParser(self, self.max_head_bytes)
+        self.parser = self._requests  # type: ignore[assignment]
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        super().data_received(data)
+        if self._timer is None and (self._is_idle() or self._requests.in_head):
+            self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self._head_is_here()
+        self._requests.release()
+        super().connection_lost(exc)
+
+    def on_headers_complete(self) -> None:
+        """See `HttpToolsProtocol`."""
+        self._head_is_here()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Tell in the documented form that this is no request, and close."""
+        del msg
+        response = http_problem(431 if self._requests.head_too_large else 400, uuid4().hex)
+        headers = [*response.raw_headers, (b"connection", b"close")]
+        head = STATUS_LINE[response.status_code] + b"".join(b"%b: %b\r\n" % header for header in headers)
+        self.transport.write(head + b"\r\n" + bytes(response.body))
+        self.transport.close()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _expect_head(self) -> None:
+        self._timer = self.loop.call_later(self.head_timeout_s, self._give_up)
+
+    def _head_is_here(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        """Close a connection that sends no request, unless an earlier one is still being answered."""
+        if self._is_idle():
+            self.transport.close()
+        else:
+            self._expect_head()
