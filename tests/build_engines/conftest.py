@@ -24,6 +24,7 @@ class Silent:
 
 @pytest.fixture
 def observer() -> Silent:
+    """Nobody who speaks."""
     return Silent()
 
 

@@ -62,6 +62,7 @@ def an_order(root: Path, entry: Entry | None = None, **changes: Any) -> Order:
 
 
 def a_spec(side: int = SIDE) -> PreprocessSpec:
+    """Stretching to a square."""
     return PreprocessSpec(height=side, width=side, resize=Resize.STRETCH, interpolation=Interpolation.BILINEAR)
 
 

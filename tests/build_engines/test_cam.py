@@ -24,6 +24,7 @@ SETTINGS = CamHead(map_size=24, window=4, candidates=4)
 
 @pytest.fixture
 def pixels() -> Tensor:
+    """Three normalised images of noise."""
     return torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(5))
 
 
@@ -34,6 +35,7 @@ def head(**changes: float) -> ClassActivationMaps:
 
 
 def run(network: ClassActivationMaps, pixels: Tensor) -> list[np.ndarray]:
+    """The outputs as arrays."""
     with torch.inference_mode():
         return [output.numpy() for output in network(pixels)]
 

@@ -24,10 +24,12 @@ class Trap:
 
 
 def tensors() -> dict[str, Tensor]:
+    """A small network's own weights."""
     return Classifier().state_dict()
 
 
 def prefixed(prefix: str) -> dict[str, Tensor]:
+    """The same under longer names."""
     return {prefix + name: tensor for name, tensor in tensors().items()}
 
 
@@ -135,6 +137,7 @@ def test_order_checks_number_and_shapes() -> None:
 
 
 def enumerate_names(values: list[Tensor]) -> list[tuple[str, Tensor]]:
+    """Names that no network of ours has."""
     return [(f"foreign.{index}", tensor) for index, tensor in enumerate(values)]
 
 

@@ -19,6 +19,7 @@ from tests.tiny_models import write_version
 
 
 def run(*arguments: str) -> Result:
+    """The command line, in this process."""
     return CliRunner().invoke(app, list(arguments))
 
 

@@ -54,6 +54,7 @@ def emitting(built: Artifact, root: Path) -> Artifact:
 
 
 def no_replay(model: Path, card: ModelCard, images: Pixels, expected: object) -> None:
+    """Somebody presses Ctrl-C while the written version is replayed."""
     raise KeyboardInterrupt
 
 
@@ -85,7 +86,7 @@ def test_a_checkpoint_of_another_network(tmp_path: Path) -> None:
 
 def test_a_resolution_that_the_network_refuses(tmp_path: Path) -> None:
     """A resolution at which the network does not run fails in the step source, before any export."""
-    entry = an_entry(source={"kind": "timm", "model": "swin_tiny_patch4_window7_224"})
+    entry = an_entry(source={"kind": "timm", "model": "levit_128"})
     fails(an_order(tmp_path, entry, resolution=33), "source", "33")
 
 
