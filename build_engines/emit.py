@@ -1,7 +1,7 @@
 """A certified model → a version folder: card, labels, golden sample, configuration, and the model itself."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version as installed
@@ -79,16 +79,20 @@ def _kept_configuration(repository: Repository, name: str) -> Iterator[None]:
     """The model's configuration as it was before, if the block raises."""
     path = repository.model_path(name) / CONFIG
     before = path.read_text(encoding="utf-8") if path.is_file() else None
-    try:
+    with ExitStack() as undo:
+        undo.callback(_put_back, repository, name, before)
         yield
-    except BaseException:
-        if before is not None:
-            repository.write_config(name, before)
-        elif not repository.versions(name):
-            path.unlink(missing_ok=True)
-            with suppress(OSError):  # Another build may be at work in the folder.
-                path.parent.rmdir()
-        raise
+        undo.pop_all()
+
+
+def _put_back(repository: Repository, name: str, before: str | None) -> None:
+    path = repository.model_path(name) / CONFIG
+    if before is not None:
+        repository.write_config(name, before)
+    elif not repository.versions(name):
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # Another build may be at work in the folder.
+            path.parent.rmdir()
 
 
 def _next_version(repository: Repository, name: str) -> int:

@@ -5,7 +5,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -88,17 +88,14 @@ class Repository:
         parent_is_new = not final.parent.exists()
         final.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{version}.tmp-", dir=final.parent))
-        try:
+        with ExitStack() as undo:
+            undo.callback(_remove, scratch, with_parent=parent_is_new)
             yield scratch
             _require_card(scratch, final)
             scratch.chmod(0o755)
             _flush(scratch)
             _rename(scratch, final)
-        except BaseException:
-            shutil.rmtree(scratch, ignore_errors=True)
-            if parent_is_new and not any(final.parent.iterdir()):
-                final.parent.rmdir()
-            raise
+            undo.pop_all()
 
     def write_config(self, model: str, text: str) -> None:
         """Replace the model's ``config.pbtxt`` atomically."""
@@ -120,6 +117,13 @@ def _require_card(scratch: Path, final: Path) -> None:
     """Refuse a folder that nobody would know for a version, and that nobody could ever write again."""
     if not (scratch / CARD).is_file():
         raise RepositoryError(f"{final.parent.name}:{final.name} was written without a {CARD}")
+
+
+def _remove(scratch: Path, *, with_parent: bool) -> None:
+    """Take an unfinished version away, and its model's folder too if it came with it and holds nothing else."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    if with_parent and not any(scratch.parent.iterdir()):
+        scratch.parent.rmdir()
 
 
 def _rename(scratch: Path, final: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -217,14 +218,12 @@ class Registry:
             raise EngineRefused(f"its task settings are not those of {card.task}: {where}: {first['msg']}") from error
         metrics = self._telemetry.of_version(card.task, card.name, card.version)
         engine = await self._open_engine(card, metrics)
-        try:
-            golden = await asyncio.to_thread(
-                Golden.read, self._repository.version_path(card.name, card.version) / GOLDEN
-            )
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(engine.close)
+            path = self._repository.version_path(card.name, card.version) / GOLDEN
+            golden = await asyncio.to_thread(Golden.read, path)
             await golden.replay(engine)
-        except BaseException:
-            await engine.close()
-            raise
+            undo.pop_all()
         return LoadedVersion(card, task, settings, engine, metrics)
 
     def _choose_defaults(self) -> None:
