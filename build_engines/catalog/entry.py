@@ -67,6 +67,8 @@ class CamHead(_Strict):
     """How many of the most probable classes are considered."""
     level: float = Field(default=0.35, gt=0, lt=1)
     """Where the outline runs between an activation map's lowest value (0) and its highest (1)."""
+    least_filled: float = Field(default=0.25, gt=0, le=1)
+    """Rows and columns of a mask that are filled less than this share of the fullest one do not stretch the box."""
     suppress_iou: float = Field(default=0.5, gt=0, le=1)
     """A class whose box overlaps that of a more probable one by more than this is taken for the same object."""
 

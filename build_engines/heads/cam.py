@@ -76,10 +76,14 @@ class ClassActivationMaps(nn.Module):
         return torch.where(position < level, below, above)
 
     def _extent(self, inside: Tensor) -> Tensor:
-        """Masks bool [B,N,S,S] → the smallest boxes f32 [B,N,4] around them; every mask holds its maximum."""
+        """Masks bool [B,N,S,S] → boxes f32 [B,N,4] from the first to the last row and column that is well filled.
+
+        So a speck at the picture's edge does not stretch the box; every mask holds its maximum, so none is empty.
+        """
         sides = []
         for axis in (2, 3):
-            occupied = inside.any(dim=axis)
+            filled = inside.to(torch.float32).sum(dim=axis)
+            occupied = filled >= self.settings.least_filled * filled.amax(dim=-1, keepdim=True)
             low = torch.where(occupied, self.low_edges, torch.ones_like(self.low_edges)).amin(dim=-1)
             high = torch.where(occupied, self.high_edges, torch.zeros_like(self.high_edges)).amax(dim=-1)
             sides.append((low, high))

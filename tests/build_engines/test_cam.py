@@ -40,13 +40,23 @@ def run(network: ClassActivationMaps, pixels: Tensor) -> list[np.ndarray]:
         return [output.numpy() for output in network(pixels)]
 
 
-def test_boxes_enclose_the_masks(pixels: Tensor) -> None:
-    """Each box is the smallest around its mask's pixels, as a loop over them finds it."""
-    boxes, _, _, masks = run(head(), pixels)
-    for box, mask in zip(boxes.reshape(-1, 4), masks.reshape(-1, 24, 24), strict=True):
-        rows, columns = np.nonzero(mask >= 0.5)
-        expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+@pytest.mark.parametrize("least_filled", [0.01, 0.25, 0.8])
+def test_boxes_enclose_the_masks(pixels: Tensor, least_filled: float) -> None:
+    """Each box runs from the first to the last row and column of its mask that is filled well, as counting finds."""
+    boxes, _, _, masks = run(head(least_filled=least_filled), pixels)
+    for box, mask in zip(boxes.reshape(-1, 4), masks.reshape(-1, 24, 24) >= 0.5, strict=True):
+        columns, rows = (np.flatnonzero(n >= least_filled * n.max()) for n in (mask.sum(axis=0), mask.sum(axis=1)))
+        expected = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
         np.testing.assert_allclose(box * 24, expected, atol=1e-4)
+
+
+def test_a_speck_does_not_stretch_the_box() -> None:
+    """A single pixel far from the rest of a mask lies outside its box."""
+    inside = torch.zeros(1, 1, 24, 24, dtype=torch.bool)
+    inside[..., 4:12, 6:16] = True
+    inside[..., 23, 23] = True
+    box = head()._extent(inside)[0, 0] * 24
+    assert box.tolist() == pytest.approx([6, 4, 16, 12], abs=1e-4)
 
 
 def test_outputs_have_the_tasks_form(pixels: Tensor) -> None:
