@@ -33,14 +33,6 @@ class DType(StrEnum):
         """The type in Triton's ``config.pbtxt``, e.g. ``TYPE_UINT8``."""
         return f"TYPE_{_TRITON.get(self, self.value.upper())}"
 
-    @classmethod
-    def from_onnx(cls, name: str) -> "DType":
-        """The type that ONNX Runtime spells ``name``; ValueError for one that the contract does not carry."""
-        for dtype in cls:
-            if dtype.onnx == name:
-                return dtype
-        raise ValueError(f"the contract carries no tensors of ONNX type {name}")
-
 
 _ONNX = {DType.FLOAT32: "float", DType.FLOAT16: "float16"}
 _TRITON = {DType.FLOAT32: "FP32", DType.FLOAT16: "FP16"}
