@@ -5,7 +5,7 @@ PORT ?= 8000
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models serve test lint format bench screenshots clean
+.PHONY: help setup models serve test lint format catalogue bench screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -47,6 +47,11 @@ format: .venv/.dev ## Put the code into form
 
 test: lint models ## Lint, check types, and run all tests
 	$(BIN)/pytest --durations=10
+
+catalogue: .venv/.dev ## Build and certify the whole catalogue with random weights (hours); writes docs/catalogue.md
+	$(BIN)/vitrail-build build --all --weights random --engine tensorrt-rtx --discard --no-cache --jobs 2 \
+		--results build_engines/catalog/outcomes.jsonl || true
+	$(BIN)/vitrail-build catalogue build_engines/catalog/outcomes.jsonl
 
 bench: .venv/.dev models ## Measure against the in-process ceiling; writes benchmarks/RESULTS.md (needs wrk)
 	$(BIN)/python -m benchmarks.serving

@@ -4,15 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 import onnx
 from torch import nn
 
 from build_engines.catalog.entry import Entry, Normalisation
+from build_engines.graph_network import GraphNetwork
 from contract.card import Certificate, Figures
-from contract.preprocess import Pixels, PreprocessSpec
+from contract.preprocess import Floats, Pixels, PreprocessSpec
 from contract.repository import Repository
 
 T = TypeVar("T")
@@ -41,6 +42,10 @@ class Order:
     """None: the next free one."""
     images: Path | None = None
     """A folder of photographs to verify with, besides the built-in patterns."""
+    engine: Literal["onnxruntime", "tensorrt", "tensorrt-rtx"] = "onnxruntime"
+    """What the version is compiled for besides ONNX Runtime."""
+    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
+    """Of the compiled plan; other than fp32, layers that need the range keep it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +57,52 @@ class WeightsOrigin:
     trained: bool
 
 
+Exporter = Literal["torch.export", "tracer"]
+"""The two ways from torch to ONNX."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One map of a feature pyramid."""
+
+    channels: int
+    stride: int
+    """Pixels of the input for one position of the map."""
+
+
+class ForeignNetwork(Protocol):
+    """A network that lives in another process, beside which nothing of the builder is imported."""
+
+    framework: str
+    """What runs it, e.g. ``torch 2.13.0``."""
+
+    def export(self, exporter: Exporter, artifact: "Artifact") -> onnx.ModelProto:
+        """The compiled form, as `build_engines.export` makes it of a network in this process; BuildFailure if not."""
+
+    def run(self, pixels: Floats) -> list[np.ndarray[Any, Any]]:
+        """Normalised pixels f32 [B,3,H,W] → raw outputs."""
+
+    def close(self) -> None:
+        """End the process."""
+
+
+Network = nn.Module | GraphNetwork | ForeignNetwork
+
+
 @dataclass(frozen=True, slots=True)
 class Artifact:
     """What is known of a model so far; each step returns a copy that knows more."""
 
     order: Order
-    network: nn.Module | onnx.ModelProto | None = None
-    """The source: float f32 [B,3,H,W], normalised, → raw outputs; its own graph where it comes as ONNX."""
+    network: Network | None = None
+    """The source: pixels f32 [B,3,H,W], normalised, → the task's tensors, but for a classifier's softmax (logits).
+
+    Its own graph where it comes as ONNX; clips are [B,T,3,H,W]; a trimap is a fourth channel in 0…1.
+    """
     output_names: tuple[str, ...] = ()
     """The task's names for the outputs, in the network's order."""
+    pyramid: tuple[Level, ...] = ()
+    """Where a head is to follow: the network gives these maps f32 [B,C,h,w] as a tuple, the finest first."""
     preprocess: PreprocessSpec | None = None
     normalisation: Normalisation | None = None
     labels: tuple[str, ...] | None = None
@@ -68,6 +110,8 @@ class Artifact:
     figures: Figures | None = None
     model: onnx.ModelProto | None = None
     """The compiled model: uint8 [B,H,W,3] → the task's tensors."""
+    exporter: Exporter | None = None
+    """How the network became ONNX; None where it came as such."""
     trace_batch_size: int | None = None
     samples: Pixels | None = None
     """Pictures uint8 [K,H,W,3] of the network's size, to verify with; the first ones become the golden sample."""
@@ -75,6 +119,10 @@ class Artifact:
     """What the engine answers to the first `GOLDEN_BATCH_SIZE` samples."""
     batch_sizes: tuple[int, ...] | None = None
     certificate: Certificate | None = None
+    plans: tuple[tuple[Any, bytes], ...] = ()
+    """What was compiled beside the model, with its files' content."""
+    plan_problem: str | None = None
+    """Why there is no plan, where one was asked for and could not be made; the version is served without it."""
     version: int | None = None
     path: Path | None = None
     """The finished version's folder."""

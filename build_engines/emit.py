@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -12,7 +13,8 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from build_engines.artifact import INPUT_NAME, Artifact, BuildFailure, Step, Tensors, known
+from build_engines.artifact import INPUT_NAME, Artifact, BuildFailure, Step, Tensors, WeightsOrigin, known
+from build_engines.catalog.entry import Entry, ExternalSource, TimmSource, TransformersSource
 from contract.card import ModelCard, Platform, Provenance
 from contract.preprocess import Pixels
 from contract.repository import CARD, CONFIG, GOLDEN, LABELS, Repository, RepositoryError
@@ -24,7 +26,7 @@ Replay = Callable[[Path, ModelCard, Pixels, Tensors], None]
 """Runs the written file on the golden images and raises if it answers otherwise."""
 
 _REMEDY = "choose another --version or --repository; check its permissions and the space on the disk"
-_TOOLS = ("torch", "timm", "onnx", "onnxscript", "onnxslim", "onnxruntime", "numpy")
+_TOOLS = ("torch", "timm", "transformers", "onnx", "onnxscript", "onnxslim", "onnxruntime", "numpy")
 
 
 def step(replay: Replay) -> Step:
@@ -103,6 +105,8 @@ def _write(folder: Path, card: ModelCard, artifact: Artifact) -> Pixels:
     golden = known(artifact.golden)
     images = known(artifact.samples)[: len(next(iter(golden.values())))]
     (folder / card.platform.filename).write_bytes(known(artifact.model).SerializeToString())
+    for plan, content in artifact.plans:
+        (folder / plan.file).write_bytes(content)
     (folder / LABELS).write_text("".join(f"{label}\n" for label in card.labels), encoding="utf-8")
     arrays: dict[str, Any] = {INPUT_NAME: images} | {f"output.{name}": values for name, values in golden.items()}
     np.savez_compressed(folder / GOLDEN, **arrays)
@@ -121,7 +125,7 @@ def _card(artifact: Artifact, version: int) -> ModelCard:
             task=entry.task,
             description=entry.description,
             platform=Platform.ONNX,
-            input=TensorSpec(name=INPUT_NAME, dtype=DType.UINT8, shape=(spec.height, spec.width, 3)),
+            input=TensorSpec(name=INPUT_NAME, dtype=DType.UINT8, shape=spec.input_shape),
             outputs=tuple(
                 TensorSpec(name=name, dtype=DType(str(values.dtype)), shape=values.shape[1:])
                 for name, values in outputs.items()
@@ -131,7 +135,7 @@ def _card(artifact: Artifact, version: int) -> ModelCard:
             task_settings=entry.task_settings,
             batch_sizes=known(artifact.batch_sizes),
             provenance=Provenance(
-                source=f"timm:{entry.source.model}" if entry.source.kind == "timm" else f"onnx:{origin.name}",
+                source=_source(entry, origin),
                 weights=origin.name,
                 weights_sha256=origin.sha256,
                 trained=origin.trained,
@@ -140,13 +144,35 @@ def _card(artifact: Artifact, version: int) -> ModelCard:
                 reference=entry.reference,
                 notes=entry.notes + artifact.notes,
                 built_at=datetime.now(UTC),
-                tools={tool: installed(tool) for tool in _TOOLS},
+                tools=_tools(),
             ),
             figures=known(artifact.figures),
             certificate=known(artifact.certificate),
         )
     except ValidationError as error:
         raise BuildFailure(f"the card would not be valid: {error}", "mend the catalogue entry") from error
+
+
+def _source(entry: Entry, origin: WeightsOrigin) -> str:
+    match entry.source:
+        case TimmSource(model=model):
+            name = f"timm:{model}"
+        case TransformersSource(type=kind, model_class=model_class):
+            name = f"transformers:{kind}" + (f" ({model_class})" if model_class else "")
+        case ExternalSource(entry=factory):
+            name = f"own code: {factory}"
+        case _:
+            name = f"onnx:{origin.name}"
+    return name if entry.head is None else f"{name} with head {entry.head.kind}"
+
+
+def _tools() -> dict[str, str]:
+    """The versions of those libraries that are installed."""
+    found = {}
+    for tool in _TOOLS:
+        with suppress(PackageNotFoundError):
+            found[tool] = installed(tool)
+    return found
 
 
 def _require_same_tensors(repository: Repository, card: ModelCard) -> None:

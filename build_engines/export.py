@@ -2,86 +2,140 @@
 
 import tempfile
 import warnings
+from functools import partial
 from pathlib import Path
 
 import onnx
 import torch
 from torch import Tensor, nn
 
-from build_engines.artifact import INPUT_NAME, Artifact, BuildFailure, Step, known
+from build_engines import nms_operator
+from build_engines.artifact import INPUT_NAME, Artifact, BuildFailure, Exporter, Step, known
 from build_engines.catalog.entry import Normalisation
+from build_engines.graph_network import GraphNetwork
+from contract.preprocess import PreprocessSpec
 from contract.task import Task
 
 OPSET = 20
 TRACE_BATCH_SIZE = 3
 """Neither 1, which exporters take for a constant, nor a size at which a frozen batch would go unnoticed."""
 
+_CLASSIFIERS = {Task.CLASSIFY, Task.CLASSIFY_VIDEO}
+# Tracing runs the network's own Python code on stand-ins for numbers; it may stumble over them in any of these ways.
+_REFUSALS = (
+    torch.onnx.OnnxExporterError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 
 class Compiled(nn.Module):
-    """What is exported: pixels uint8 [B,H,W,3] in RGB → the task's tensors."""
+    """What is exported: pixels uint8 [B,H,W,3] in RGB (a clip's [B,T,H,W,3]) → the task's tensors.
+
+    A fourth channel, a trimap, becomes 0…1 and is not normalised.
+    """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, network: nn.Module, normalisation: Normalisation, task: Task) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        normalisation: Normalisation,
+        task: Task,
+        *,
+        multi_label: bool = False,
+        channels: int = 3,
+    ) -> None:
         super().__init__()
         self.network = network
-        self.task = task
+        self.classifies = task in _CLASSIFIERS
+        self.multi_label = multi_label
         self.reverse_channels = normalisation.channels == "bgr"
-        mean, std = (
-            torch.tensor(values).reshape(1, 3, 1, 1) * 255 for values in (normalisation.mean, normalisation.std)
-        )
+        if self.reverse_channels and channels != 3:
+            raise ValueError("a trimap goes with RGB only")
+        untouched = channels - 3
+        mean = torch.tensor((*normalisation.mean, *(0.0,) * untouched)).reshape(1, channels, 1, 1) * 255
+        std = torch.tensor((*normalisation.std, *(1.0,) * untouched)).reshape(1, channels, 1, 1) * 255
         self.register_buffer("mean", mean)
         self.register_buffer("scale", 1 / std)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Cast, turn to NCHW, normalise, run, finish."""
-        pixels = images.permute(0, 3, 1, 2).to(torch.float32)
+        """Cast, turn to channels first, normalise, run, finish."""
+        pixels = images.transpose(-1, -2).transpose(-2, -3).to(torch.float32)
         if self.reverse_channels:
-            pixels = pixels.flip(1)
+            pixels = pixels.flip(-3)
         outputs = self.network((pixels - self.mean) * self.scale)
-        if self.task is Task.CLASSIFY:
-            outputs = torch.softmax(outputs, dim=-1)
+        if self.classifies:
+            outputs = torch.sigmoid(outputs) if self.multi_label else torch.softmax(outputs, dim=-1)
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
-def export(artifact: Artifact) -> Artifact:
-    """Export with a dynamic batch: by torch.export, or, where that cannot, by the older tracer, which is noted."""
-    if not isinstance(artifact.network, nn.Module):
+def by(exporter: Exporter) -> Step:
+    """The step that exports in this way."""
+    return Step(
+        "export",
+        partial(export, exporter=exporter),
+        requires=("network", "output_names", "preprocess", "normalisation"),
+        ensures=("model", "exporter", "trace_batch_size"),
+    )
+
+
+def export(artifact: Artifact, exporter: Exporter = "torch.export") -> Artifact:
+    """Export with a dynamic batch; BuildFailure with the exporter's first words if it cannot express the network."""
+    network = artifact.network
+    if isinstance(network, nn.Module):
+        model = to_onnx(compiled(artifact, network), known(artifact.preprocess), artifact.output_names, exporter)
+    elif network is None or isinstance(network, GraphNetwork):
         raise TypeError("only torch networks are exported")
-    spec = known(artifact.preprocess)
-    compiled = Compiled(artifact.network, known(artifact.normalisation), artifact.order.entry.task).eval()
-    images = torch.zeros(TRACE_BATCH_SIZE, spec.height, spec.width, 3, dtype=torch.uint8)
-    with warnings.catch_warnings(), torch.inference_mode():
-        # Both exporters warn about their own innards; what matters is verified afterwards.
-        warnings.simplefilter("ignore")
-        notes: tuple[str, ...] = ()
-        try:
-            model = _by_export(compiled, images, artifact.output_names)
-        except (torch.onnx.OnnxExporterError, RuntimeError) as error:
-            cause = _first_line(error)
-            model = _by_tracing(compiled, images, artifact.output_names, cause)
-            notes = (f"Exported by the tracer, because torch.export could not: {cause}",)
-    return artifact.having(model=model, trace_batch_size=TRACE_BATCH_SIZE, notes=artifact.notes + notes)
+    else:
+        model = network.export(exporter, artifact)
+    return artifact.having(model=model, exporter=exporter, trace_batch_size=TRACE_BATCH_SIZE)
 
 
-STEP = Step(
-    "export",
-    export,
-    requires=("network", "output_names", "preprocess", "normalisation"),
-    ensures=("model", "trace_batch_size"),
-)
+def compiled(artifact: Artifact, network: nn.Module) -> Compiled:
+    """The network between its ends, in evaluation mode."""
+    entry = artifact.order.entry
+    channels = known(artifact.preprocess).input_shape[-1]
+    return Compiled(
+        network, known(artifact.normalisation), entry.task, multi_label=entry.multi_label, channels=channels
+    ).eval()
 
 
-def _by_export(compiled: Compiled, images: Tensor, names: tuple[str, ...]) -> onnx.ModelProto:
+def to_onnx(
+    module: nn.Module, spec: PreprocessSpec, names: tuple[str, ...], exporter: Exporter = "torch.export"
+) -> onnx.ModelProto:
+    """The ONNX form of a module that takes uint8 [B, *spec.input_shape]; BuildFailure where the exporter refuses."""
+    images = torch.zeros(TRACE_BATCH_SIZE, *spec.input_shape, dtype=torch.uint8)
+    way = _by_export if exporter == "torch.export" else _by_tracing
+    try:
+        with warnings.catch_warnings(), torch.inference_mode():
+            # Both exporters warn about their own innards; what matters is verified afterwards.
+            warnings.simplefilter("ignore")
+            return way(module, images, names)
+    except _REFUSALS as error:
+        raise BuildFailure(
+            f"{exporter} cannot express the network: {_first_line(error)}",
+            "the network's code must be changed there, or another architecture chosen",
+        ) from error
+
+
+def _by_export(module: nn.Module, images: Tensor, names: tuple[str, ...]) -> onnx.ModelProto:
     program = torch.onnx.export(
-        compiled,
+        module,
         (images,),
         dynamo=True,
         input_names=[INPUT_NAME],
         output_names=list(names),
         dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
         opset_version=OPSET,
+        custom_translation_table=nms_operator.TRANSLATIONS,
         verbose=False,
     )
     if program is None:
@@ -89,25 +143,19 @@ def _by_export(compiled: Compiled, images: Tensor, names: tuple[str, ...]) -> on
     return program.model_proto
 
 
-def _by_tracing(compiled: Compiled, images: Tensor, names: tuple[str, ...], first_cause: str) -> onnx.ModelProto:
+def _by_tracing(module: nn.Module, images: Tensor, names: tuple[str, ...]) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "traced.onnx"
-        try:
-            torch.onnx.export(
-                compiled,
-                (images,),
-                path,
-                dynamo=False,
-                input_names=[INPUT_NAME],
-                output_names=list(names),
-                dynamic_axes={name: {0: "batch"} for name in (INPUT_NAME, *names)},
-                opset_version=OPSET,
-            )
-        except (torch.onnx.OnnxExporterError, RuntimeError) as error:
-            raise BuildFailure(
-                f"neither exporter can express the network: {first_cause}; {_first_line(error)}",
-                "the network's code must be changed, or another architecture chosen",
-            ) from error
+        torch.onnx.export(
+            module,
+            (images,),
+            path,
+            dynamo=False,
+            input_names=[INPUT_NAME],
+            output_names=list(names),
+            dynamic_axes={name: {0: "batch"} for name in (INPUT_NAME, *names)},
+            opset_version=OPSET,
+        )
         return onnx.load(path)
 
 

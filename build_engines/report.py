@@ -122,7 +122,9 @@ class JsonReport:
         print_json({"event": "finished", "model": self._model, "step": step, "seconds": round(seconds, 3)})
 
     def built(self, artifact: "Artifact") -> None:
-        """``built``: where the version is and what it offers."""
+        """``built``: where the version is, what it offers, and what is known of it."""
+        checks = artifact.certificate.checks if artifact.certificate else ()
+        offered = [check.max_relative_error for check in checks if check.passed]
         print_json(
             {
                 "event": "built",
@@ -130,6 +132,12 @@ class JsonReport:
                 "version": artifact.version,
                 "path": str(artifact.path),
                 "batch_sizes": artifact.batch_sizes,
+                "exporter": artifact.exporter,
+                "max_relative_error": max(offered, default=None),
+                "figures": artifact.figures.model_dump() if artifact.figures else None,
+                "plans": [plan.model_dump(mode="json") | {"bytes": len(content)} for plan, content in artifact.plans],
+                "plan_problem": artifact.plan_problem,
+                "notes": artifact.notes,
                 "warnings": artifact.warnings,
                 "seconds": round(time.perf_counter() - self._start, 3),
             }

@@ -1,5 +1,7 @@
 """Pictures to verify with: photographs from a folder where one is given, and drawn ones to fill up."""
 
+from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -7,9 +9,10 @@ import numpy as np
 
 from build_engines.artifact import Artifact, BuildFailure, Step, known
 from contract.image import ImageTooLarge, InvalidImage, decode
-from contract.preprocess import Pixels, preprocess
+from contract.preprocess import Pixels, PreprocessSpec, preprocess
 
 COUNT = 8
+_CLIPS = 3
 _SEED = 20_260
 
 
@@ -17,9 +20,14 @@ def sample(artifact: Artifact) -> Artifact:
     """Collect `COUNT` pictures of the network's size; the same ones in every build."""
     spec = known(artifact.preprocess)
     folder = artifact.order.images
-    photographs = [] if folder is None else [preprocess(pixels, spec)[0] for pixels in _photographs(folder)]
-    drawn = [draw(index, spec.height, spec.width) for index in range(COUNT - len(photographs))]
-    return artifact.having(samples=np.stack([*photographs, *drawn]))
+    if spec.frames is not None:
+        return artifact.having(samples=np.stack([_clip(spec, index) for index in range(_CLIPS)]))
+    photographs = _photograph() if folder is None else _photographs(folder)
+    fitted = [preprocess(_with_trimap(pixels) if spec.trimap else pixels, spec)[0] for pixels in photographs]
+    drawn = [draw(index, spec.height, spec.width) for index in range(COUNT - len(fitted))]
+    return artifact.having(
+        samples=np.stack([*fitted, *(_with_trimap(picture) if spec.trimap else picture for picture in drawn)])
+    )
 
 
 STEP = Step("sample", sample, requires=("preprocess",), ensures=("samples",))
@@ -43,6 +51,40 @@ def draw(index: int, height: int, width: int) -> Pixels:
     cv2.putText(picture, f"Vitrail {index}", place, cv2.FONT_HERSHEY_SIMPLEX, size, (20, 20, 20), 2, cv2.LINE_AA)
     grain = random.normal(0, 6, picture.shape)
     return np.asarray(np.clip(picture + grain, 0, 255), np.uint8)
+
+
+def _clip(spec: PreprocessSpec, index: int) -> Pixels:
+    """A clip uint8 [T, H, W, 3]: a drawn picture that drifts to the right and grows darker."""
+    picture, count = draw(index, spec.height, spec.width), spec.frames or 1
+    steps = range(count)
+    return np.stack(
+        [
+            np.roll(picture, step * spec.width // (4 * count), axis=1) // np.uint8(1 + (step > count // 2))
+            for step in steps
+        ]
+    )
+
+
+def _with_trimap(picture: Pixels) -> Pixels:
+    """The picture uint8 [H, W, 4] with a fourth channel: a disc of foreground, an unknown ring, and background."""
+    height, width = picture.shape[:2]
+    rows, columns = np.ogrid[:height, :width]
+    distance = np.hypot((rows - height / 2) / height, (columns - width / 2) / width)
+    trimap = np.select([distance < 0.2, distance < 0.35], [np.uint8(255), np.uint8(128)], np.uint8(0))
+    return np.dstack([picture, trimap])
+
+
+def _photograph() -> list[Pixels]:
+    """Four parts of the photograph that matplotlib brings along, where it is installed (it is, for drawing)."""
+    if find_spec("matplotlib") is None:
+        return []
+    path = Path(str(files("matplotlib"))) / "mpl-data" / "sample_data" / "grace_hopper.jpg"
+    if not path.is_file():
+        return []
+    whole = decode(path.read_bytes())
+    height, width = whole.shape[:2]
+    half = whole[: height * 2 // 3, : width * 2 // 3], whole[height // 3 :, width // 3 :], whole[::-1, ::-1]
+    return [whole, *(np.ascontiguousarray(part) for part in half)]
 
 
 def _photographs(folder: Path) -> list[Pixels]:

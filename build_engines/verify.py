@@ -5,21 +5,23 @@ not from the graph), so that a batch that was frozen, mixed slots, or a normalis
 sides share nothing but the network.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from torch import nn
 
-from build_engines.agreement import UNUSABLE, agreement, aligned, relative_error
-from build_engines.artifact import GOLDEN_BATCH_SIZE, INPUT_NAME, Artifact, BuildFailure, Step, Tensors, known
-from build_engines.catalog.entry import Normalisation
+from build_engines.agreement import UNUSABLE, agreement, errors, paired, relative_error, telling
+from build_engines.artifact import GOLDEN_BATCH_SIZE, INPUT_NAME, Artifact, BuildFailure, Network, Step, Tensors, known
+from build_engines.catalog.entry import Entry, Normalisation
+from build_engines.graph_network import GraphNetwork
 from contract.card import Certificate, CertificateCheck, ModelCard
 from contract.preprocess import Floats, Pixels
 from contract.task import Task
@@ -30,6 +32,8 @@ TOLERANCE = 1e-3
 _LEAST_UNTRACED = 2
 _REPEATABILITY = 1e-5
 _NOISE_SEED = 7
+_NOISE = 4
+_CLASSIFIERS = {Task.CLASSIFY, Task.CLASSIFY_VIDEO}
 _ENGINE_ERRORS = (
     ort_errors.EPFail,
     ort_errors.Fail,
@@ -45,6 +49,13 @@ _ENGINE_ERRORS = (
 class VerificationFailed(BuildFailure):
     """The compiled model does not compute what its source computes."""
 
+    def __init__(self, reason: str, remedy: str, batch_size: int | None = None, images: Pixels | None = None) -> None:
+        super().__init__(reason, remedy)
+        self.batch_size = batch_size
+        """The smallest batch size that failed, where one did."""
+        self.images = images
+        """The batch uint8 [B,H,W,3] that it failed with."""
+
 
 class Runner(Protocol):
     """Anything that answers pixels with the task's tensors."""
@@ -58,18 +69,11 @@ class Runner(Protocol):
 class SourceRunner:
     """The network as its authors meant it, outside the compiled graph."""
 
-    def __init__(
-        self, network: nn.Module | onnx.ModelProto, normalisation: Normalisation, names: tuple[str, ...], task: Task
-    ) -> None:
+    def __init__(self, network: Network, normalisation: Normalisation, names: tuple[str, ...], entry: Entry) -> None:
         self._normalisation = normalisation
         self._names = names
-        self._task = task
-        if isinstance(network, nn.Module):
-            self._network, self._session = network, None
-            self.name = f"torch {torch.__version__}"
-        else:
-            self._session = _session(network.SerializeToString())
-            self.name = f"onnxruntime {onnxruntime.__version__}, the source's own graph"
+        self._entry = entry
+        self._raw, self.name = _runner(network)
 
     def run(self, images: Pixels) -> Tensors:
         """Each image alone, so that nothing of one can reach another's answer."""
@@ -77,18 +81,36 @@ class SourceRunner:
         return {name: np.concatenate([answer[name] for answer in answers]) for name in self._names}
 
     def _run_one(self, image: Pixels) -> Tensors:
-        pixels = normalise(image, self._normalisation)
-        outputs = self._torch(pixels) if self._session is None else _run(self._session, pixels)
-        if self._task is Task.CLASSIFY:
-            outputs = [_softmax(outputs[0])]
-        if self._task is Task.REGIONS:
-            outputs = [outputs[0][:, 0]]
+        outputs = self._raw(normalise(image, self._normalisation))
+        if self._entry.task in _CLASSIFIERS:
+            outputs = [_sigmoid(outputs[0]) if self._entry.multi_label else _softmax(outputs[0])]
         return dict(zip(self._names, outputs, strict=True))
 
-    def _torch(self, pixels: Floats) -> list[np.ndarray[Any, Any]]:
-        with torch.inference_mode():
-            outputs = self._network(torch.from_numpy(pixels))
-        return [output.numpy() for output in (outputs if isinstance(outputs, tuple) else (outputs,))]
+
+def _runner(network: Network) -> tuple[Callable[[Floats], list[np.ndarray[Any, Any]]], str]:
+    """What runs the network on normalised pixels f32 [B,3,H,W], and its name."""
+    if isinstance(network, nn.Module):
+        return partial(_run_torch, network), f"torch {torch.__version__}"
+    if isinstance(network, GraphNetwork):
+        session = _session(network.model.SerializeToString())
+        name = f"onnxruntime {onnxruntime.__version__}, the source's own graph"
+        return partial(_run_graph, session, network), name
+    return network.run, network.framework
+
+
+def _run_torch(network: nn.Module, pixels: Floats) -> list[np.ndarray[Any, Any]]:
+    with torch.inference_mode():
+        outputs = network(torch.from_numpy(pixels))
+    return [output.numpy() for output in (outputs if isinstance(outputs, tuple) else (outputs,))]
+
+
+def _run_graph(session: Any, network: GraphNetwork, pixels: Floats) -> list[np.ndarray[Any, Any]]:
+    raw = list(session.run(None, {session.get_inputs()[0].name: pixels}))
+    if network.finish is None:
+        return raw
+    with torch.inference_mode():
+        outputs = network.finish(*(torch.from_numpy(values) for values in raw))
+    return [output.numpy() for output in (outputs if isinstance(outputs, tuple) else (outputs,))]
 
 
 class EngineRunner:
@@ -109,40 +131,39 @@ def verify(artifact: Artifact) -> Artifact:
 
     Raises:
         VerificationFailed: batch size 1 fails, fewer than two sizes pass besides the one that was traced, or the
-            source itself answers with NaN, or the same image differently twice.
+            source itself answers with NaN, the same image differently twice, or has parts that are still training.
     """
     entry, samples = artifact.order.entry, known(artifact.samples)
-    if artifact.network is None:
+    if (network := artifact.network) is None:
         raise TypeError("there is no source to compare with")
-    source = SourceRunner(artifact.network, known(artifact.normalisation), artifact.output_names, entry.task)
+    _require_evaluation(network)
+    source = SourceRunner(network, known(artifact.normalisation), artifact.output_names, entry)
     try:
         engine = EngineRunner(known(artifact.model).SerializeToString())
     except _ENGINE_ERRORS as error:
         raise VerificationFailed(f"onnxruntime cannot open the model: {error}", "report it with its name") from error
     _require_repeatable(source, samples[:1])
-    noise = np.random.default_rng(_NOISE_SEED).integers(0, 256, samples.shape, np.uint8)
-    checks: list[CertificateCheck] = []
-    trouble: list[str] = []
-    inputs: tuple[tuple[Literal["images", "noise"], Pixels], ...] = (("images", samples), ("noise", noise))
-    for kind, images in inputs:
-        for check, problem in _checks(kind, images, source, engine, entry.task, entry.max_batch_size):
-            checks.append(check)
-            trouble += [problem] if problem else []
-    offered = _offered(checks, known(artifact.trace_batch_size), trouble)
+    outcomes = [
+        outcome
+        for plan in _plans(samples, entry.max_batch_size)
+        for outcome in _compare(plan, source, engine, entry.task)
+    ]
+    offered = _offered(outcomes, known(artifact.trace_batch_size))
     golden = engine.run(samples[:GOLDEN_BATCH_SIZE]) if GOLDEN_BATCH_SIZE in offered else engine.run(samples[:1])
     certificate = Certificate(
         passed=True,
         tolerance=TOLERANCE,
         trace_batch_size=known(artifact.trace_batch_size),
-        checks=tuple(sorted(checks, key=lambda check: check.batch_size)),
+        checks=tuple(sorted((outcome.check for outcome in outcomes), key=lambda check: check.batch_size)),
         reference=source.name,
         engine=engine.name,
         verified_at=datetime.now(UTC),
     )
-    refused = sorted({check.batch_size for check in checks} - set(offered))
-    warning = (f"batch sizes {refused} are not offered: they did not pass ({'; '.join(trouble)})",) if refused else ()
     return artifact.having(
-        certificate=certificate, batch_sizes=offered, golden=golden, warnings=artifact.warnings + warning
+        certificate=certificate,
+        batch_sizes=offered,
+        golden=golden,
+        warnings=artifact.warnings + _remarks(outcomes, offered, source.run(samples[:3])),
     )
 
 
@@ -167,47 +188,105 @@ def replay(model: Path, card: ModelCard, images: Pixels, expected: Tensors) -> N
 
 
 def normalise(images: Pixels, normalisation: Normalisation) -> Floats:
-    """Pixels uint8 [B,H,W,3] in RGB → f32 [B,3,H,W], as torchvision's ToTensor and Normalize make them."""
+    """Pixels uint8 [B,H,W,3] in RGB → f32 [B,3,H,W], as torchvision's ToTensor and Normalize make them.
+
+    Clips are [B,T,H,W,3] → [B,T,3,H,W]; a fourth channel stays as it is, in 0…1.
+    """
     scaled = images.astype(np.float32) / 255
-    ordered = scaled if normalisation.channels == "rgb" else scaled[..., ::-1]
+    colours, rest = scaled[..., :3], scaled[..., 3:]
+    ordered = colours if normalisation.channels == "rgb" else colours[..., ::-1]
     result = (ordered - np.asarray(normalisation.mean, np.float32)) / np.asarray(normalisation.std, np.float32)
-    return np.ascontiguousarray(result.transpose(0, 3, 1, 2))
+    return np.ascontiguousarray(np.moveaxis(np.concatenate([result, rest], axis=-1), -1, -3))
 
 
-def _checks(
-    kind: Literal["images", "noise"], images: Pixels, source: Runner, engine: Runner, task: Task, largest: int
-) -> Iterator[tuple[CertificateCheck, str]]:
-    """One check a batch size, and what went wrong in it; over the sizes every slot sees several images."""
-    reference = aligned(source.run(images))
-    for size in range(1, largest + 1):
-        chosen = (np.arange(size) + size) % len(images)
-        expected = {name: values[chosen] for name, values in reference.items()}
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Which images to compare with, in which batch sizes."""
+
+    kind: Literal["images", "noise"]
+    images: Pixels
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """One check, what went wrong in it, and what it was made with."""
+
+    check: CertificateCheck
+    problem: str
+    batch: Pixels
+
+
+def _plans(samples: Pixels, largest: int) -> tuple[_Plan, _Plan]:
+    """Pictures in every batch size; noise in some, for it finds other faults of the numbers and not of the batch."""
+    noise = np.random.default_rng(_NOISE_SEED).integers(0, 256, samples[:_NOISE].shape, np.uint8)
+    sizes = tuple(range(1, largest + 1))
+    return _Plan("images", samples, sizes), _Plan("noise", noise, tuple(sorted({1, 2, largest})))
+
+
+def _compare(plan: _Plan, source: Runner, engine: Runner, task: Task) -> Iterator[_Outcome]:
+    """One outcome a batch size; over the sizes every slot sees several images."""
+    reference = source.run(plan.images)
+    for size in plan.sizes:
+        chosen = (np.arange(size) + size) % len(plan.images)
+        expected, batch = {name: values[chosen] for name, values in reference.items()}, plan.images[chosen]
         error, same, problem = UNUSABLE, 0.0, ""
         try:
-            answered = aligned(engine.run(images[chosen]))
+            answered = paired(expected, engine.run(batch))
         except _ENGINE_ERRORS as failure:
             problem = f"batch size {size}: {str(failure).strip().splitlines()[0]}"
         else:
-            error = relative_error(expected, answered)
+            by_output = errors(expected, answered)
+            error = max(by_output.values())
             same = agreement(task, expected, answered, TOLERANCE) if error < UNUSABLE else 0.0
+            worst = max(by_output, key=lambda name: by_output[name])
         passed = error <= TOLERANCE and same == 1.0
         if not passed and not problem:
-            problem = f"batch size {size}: relative error {error:.2g} on {kind}, agreement {same:.0%}"
-        yield (
-            CertificateCheck(batch_size=size, inputs=kind, max_relative_error=error, agreement=same, passed=passed),
+            amount = "has another shape or is not numbers" if error >= UNUSABLE else f"is off by {error:.2g}"
+            problem = f"batch size {size}: {worst} {amount} on {plan.kind}, agreement {same:.0%}"
+        yield _Outcome(
+            CertificateCheck(
+                batch_size=size, inputs=plan.kind, max_relative_error=error, agreement=same, passed=passed
+            ),
             problem,
+            batch,
         )
 
 
-def _offered(checks: list[CertificateCheck], traced: int, trouble: list[str]) -> tuple[int, ...]:
-    failed = {check.batch_size for check in checks if not check.passed}
-    offered = tuple(sorted({check.batch_size for check in checks} - failed))
+def _offered(outcomes: list[_Outcome], traced: int) -> tuple[int, ...]:
+    failures = [outcome for outcome in outcomes if not outcome.check.passed]
+    failed = {outcome.check.batch_size for outcome in failures}
+    offered = tuple(sorted({outcome.check.batch_size for outcome in outcomes} - failed))
     if 1 not in offered or len(set(offered) - {traced}) < _LEAST_UNTRACED:
+        first = min(failures, key=lambda outcome: outcome.check.batch_size)
         raise VerificationFailed(
-            f"the engine differs from its source at batch sizes {sorted(failed)}: {'; '.join(trouble[:3])}",
+            f"the engine differs from its source at batch sizes {sorted(failed)}: "
+            + "; ".join(outcome.problem for outcome in failures[:3]),
             "a size frozen into the network's code (int(x.shape[0])) is the usual cause; it must be changed there",
+            first.check.batch_size,
+            first.batch,
         )
     return offered
+
+
+def _remarks(outcomes: list[_Outcome], offered: tuple[int, ...], answers: Tensors) -> tuple[str, ...]:
+    found = []
+    if refused := sorted({outcome.check.batch_size for outcome in outcomes} - set(offered)):
+        problems = "; ".join(outcome.problem for outcome in outcomes if not outcome.check.passed)
+        found.append(f"batch sizes {refused} are not offered: they did not pass ({problems})")
+    if not telling(answers):
+        found.append("the source answers every sample alike, so the certificate proves little: give --images")
+    return tuple(found)
+
+
+def _require_evaluation(network: Network) -> None:
+    if not isinstance(network, nn.Module):
+        return
+    if training := [name or "the network itself" for name, module in network.named_modules() if module.training]:
+        raise VerificationFailed(
+            f"parts of the source are in training mode in spite of eval(): {', '.join(training[:3])}",
+            "make its train() and eval() reach all modules",
+        )
 
 
 def _require_repeatable(source: Runner, image: Pixels) -> None:
@@ -228,11 +307,12 @@ def _session(model: bytes | Path) -> Any:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def _run(session: Any, pixels: Floats) -> list[np.ndarray[Any, Any]]:
-    return list(session.run(None, {session.get_inputs()[0].name: pixels}))
-
-
 def _softmax(logits: Floats) -> Floats:
     with np.errstate(invalid="ignore"):  # Infinities make NaN here, and that is found later.
         shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), np.float32)
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    with np.errstate(over="ignore"):
+        return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))), np.float32)

@@ -93,6 +93,74 @@ class Certificate(_Strict):
     verified_at: datetime
 
 
+class Evaluation(_Strict):
+    """One figure of merit, measured through the serving preprocessing and engine."""
+
+    metric: str = Field(min_length=1)
+    """What was measured, e.g. ``top1``, ``box_map`` or ``miou``."""
+    value: float = Field(allow_inf_nan=False)
+    dataset: str
+    """What it was measured on, by a name that people know, e.g. ``coco-val2017``; never a path."""
+    images: int = Field(gt=0)
+    evaluated_at: datetime
+
+
+class Measurement(_Strict):
+    """How fast one engine answered with so many callers, each sending batches of one size."""
+
+    batch_size: int = Field(gt=0)
+    callers: int = Field(gt=0)
+    threads: int = Field(gt=0)
+    """Threads that the engine gives to one batch."""
+    latency_p50_ms: float = Field(ge=0)
+    """Of a whole batch, as its caller sees it."""
+    latency_p99_ms: float = Field(ge=0)
+    images_per_second: float = Field(ge=0)
+    """Of all callers together."""
+
+
+class Tuning(_Strict):
+    """What was measured on one machine, and the batch sizes that it speaks for."""
+
+    machine: str
+    """The machine's kind in words, e.g. its processor and cores; never its name."""
+    measurements: tuple[Measurement, ...] = ()
+    preferred_batch_sizes: tuple[int, ...] = ()
+    """Sizes that a batcher should aim at, ascending; each is one of the card's `batch_sizes`."""
+    tuned_at: datetime
+
+
+class Plan(_Strict):
+    """A TensorRT engine in the version's folder, beside the ONNX file that it was compiled from.
+
+    A plan is bound to the TensorRT that built it and, unless it was built to be compatible, to its GPU and driver.
+    """
+
+    engine: Literal["tensorrt", "tensorrt-rtx"]
+    file: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+    """Its name in the version's folder."""
+    tensorrt_version: str
+    gpu: str | None = None
+    """The GPU that it was built on; None where it was built ahead of time, without one."""
+    driver: str | None = None
+    compute_capability: str | None = None
+    """E.g. ``9.0``; None for a plan that is not bound to one."""
+    precision: str
+    """What was asked for, e.g. ``fp32`` or ``mixed``."""
+    layer_precisions: dict[str, int] = Field(default_factory=dict)
+    """How many of the finished engine's layers run in which precision, as the engine inspector tells."""
+    certified: bool = False
+    """Whether it was compared with its ONNX file on a GPU and passed; no other plan is ever offered."""
+    certificate: Certificate | None = None
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _certified_means_a_passed_certificate(self) -> Self:
+        if self.certified and not (self.certificate and self.certificate.passed):
+            raise ValueError(f"plan {self.file} says that it is certified, without a passed certificate")
+        return self
+
+
 class ModelCard(_Strict):
     """One version of a model, as `card.json` holds it."""
 
@@ -115,6 +183,11 @@ class ModelCard(_Strict):
     provenance: Provenance
     figures: Figures
     certificate: Certificate
+    evaluation: tuple[Evaluation, ...] = ()
+    """Figures of merit, oldest first."""
+    tuning: Tuning | None = None
+    plans: tuple[Plan, ...] = ()
+    """TensorRT engines compiled from this version, certified or not."""
 
     @property
     def max_batch_size(self) -> int:
@@ -123,7 +196,7 @@ class ModelCard(_Strict):
 
     @model_validator(mode="after")
     def _input_takes_pixels(self) -> Self:
-        wanted = (self.preprocess.height, self.preprocess.width, 3)
+        wanted = self.preprocess.input_shape
         if self.input.dtype is not DType.UINT8 or self.input.shape != wanted:
             raise ValueError(f"the input must be uint8 {wanted}, as preprocess makes it, not {self.input}")
         return self
@@ -136,4 +209,13 @@ class ModelCard(_Strict):
         checked = {check.batch_size for check in self.certificate.checks} - failed
         if missing := set(self.batch_sizes) - checked:
             raise ValueError(f"batch sizes {sorted(missing)} are offered without a passed check in the certificate")
+        return self
+
+    @model_validator(mode="after")
+    def _preferred_batch_sizes_are_offered(self) -> Self:
+        preferred = self.tuning.preferred_batch_sizes if self.tuning else ()
+        if list(preferred) != sorted({*preferred} & {*self.batch_sizes}):
+            raise ValueError(
+                f"preferred_batch_sizes {preferred} must ascend, and be among batch_sizes {self.batch_sizes}"
+            )
         return self

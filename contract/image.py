@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -68,21 +69,24 @@ class DecodeLimits:
 DEFAULT_LIMITS = DecodeLimits()
 
 
-def decode(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> Pixels:
+def decode(data: bytes, limits: DecodeLimits = DEFAULT_LIMITS, *, trimap: bool = False) -> Pixels:
     """Decode an image file to RGB uint8 [H, W, 3], upright by its EXIF orientation.
 
     Transparency is laid over white; 16-bit greys keep their upper byte; CMYK is converted; of an animation the first
-    frame counts. The size is checked before any pixel is decoded.
+    frame counts. The size is checked before any pixel is decoded. Where a ``trimap`` is wanted the colours stay as
+    they are, and the alpha channel, which holds it, comes after them: uint8 [H, W, 4].
 
     Raises:
-        InvalidImage: not an image of a known format, or truncated or broken.
+        InvalidImage: not an image of a known format, or truncated or broken, or without the alpha that is wanted.
         ImageTooLarge: beyond ``limits``.
     """
     if not data:
         raise InvalidImage("the image is empty")
+    if trimap:
+        return _decode_any(data, limits, _rgba)
     if data[:3] == b"\xff\xd8\xff" and (pixels := _decode_jpeg(data, limits)) is not None:
         return pixels
-    return _decode_any(data, limits)
+    return _decode_any(data, limits, _rgb)
 
 
 def _decode_jpeg(data: bytes, limits: DecodeLimits) -> Pixels | None:
@@ -138,13 +142,13 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(pixels if flip is None else cv2.flip(pixels, flip), np.uint8)
 
 
-def _decode_any(data: bytes, limits: DecodeLimits) -> Pixels:
+def _decode_any(data: bytes, limits: DecodeLimits, channels: Callable[[Image.Image], Pixels]) -> Pixels:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             limits.check(*image.size)
             image.seek(0)
             image.load()
-            return _upright(_rgb(image), _orientation(image))
+            return _upright(channels(image), _orientation(image))
     except (InvalidImage, ImageTooLarge):
         raise
     except UnidentifiedImageError:
@@ -165,6 +169,16 @@ def _rgb(image: Image.Image) -> Pixels:
         image = Image.new("RGB", rgba.size, "white")
         image.paste(rgba, mask=rgba)
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _rgba(image: Image.Image) -> Pixels:
+    """RGBA uint8 [H, W, 4] of a picture that has an alpha channel; InvalidImage for one that has none."""
+    if not image.has_transparency_data:
+        raise InvalidImage(
+            "the model needs an RGBA picture, e.g. a PNG, whose alpha channel is the trimap: 0 background, "
+            "255 foreground, 128 unknown"
+        )
+    return np.array(image if image.mode == "RGBA" else image.convert("RGBA"))
 
 
 def _reason(error: BaseException) -> str:

@@ -57,6 +57,12 @@ _FILTERS = {
 }
 
 
+# cykooz-resizer 4.0.1 reads beyond its memory, and crashes, where the bicubic filter has a weight of exactly zero at
+# its end, in a part that does not begin at the image's left edge: e.g. of 9 x 5 pixels at shortest_edge 35, cut to
+# 15 x 24. Weights are zero only where an output pixel's centre lies exactly on an input pixel's; a part begins this
+# little later, in pixels, so that none does. Centres that do not coincide are farther apart, at any size that is read.
+_NUDGE = 5e-10
+
 # How far each filter reaches on either side, in target pixels (in source pixels when enlarging).
 _FILTER_REACH = {Interpolation.BILINEAR: 1.0, Interpolation.BICUBIC: 2.0}
 
@@ -77,6 +83,16 @@ class PreprocessSpec(BaseModel):
     """Size of the shorter side before the centre crop; only for `Resize.SHORTEST_EDGE`."""
     pad_value: int = Field(default=114, ge=0, le=255)
     pad_anchor: PadAnchor = PadAnchor.CENTER
+    frames: int | None = Field(default=None, ge=1, le=512)
+    """How many frames a clip has; None where the network takes single images."""
+    trimap: bool = False
+    """The network takes a fourth channel: 0 background, 255 foreground, 128 unknown. It travels as the alpha."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one input, without the batch axis: [H, W, 3], [H, W, 4] or [T, H, W, 3]."""
+        image = (self.height, self.width, 4 if self.trimap else 3)
+        return image if self.frames is None else (self.frames, *image)
 
     @model_validator(mode="after")
     def _shortest_edge_fits(self) -> Self:
@@ -157,15 +173,22 @@ class Geometry:
         )
         return self._forget_unseen(mapped.astype(np.float32, copy=False))
 
+    @property
+    def seen(self) -> tuple[slice, slice]:
+        """Rows and columns of the image that the network saw: all of them, but for a centre crop; never none."""
+        image = np.array([self.image_width, self.image_height])
+        size = np.array([self.input_width, self.input_height], np.float64)
+        low = np.clip(np.round(-self._offset / self._scale).astype(int), 0, image - 1)
+        high = np.clip(np.round((size - self._offset) / self._scale).astype(int), low + 1, image)
+        return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
+
     def _forget_unseen(self, mapped: Floats) -> Floats:
         """Set to 0, in place, what lies outside the part of the image that the network saw."""
-        size = np.array([self.input_width, self.input_height], np.float64)
-        low = np.round(-self._offset / self._scale).astype(int)
-        high = np.round((size - self._offset) / self._scale).astype(int)
-        mapped[: max(low[1], 0)] = 0
-        mapped[max(high[1], 0) :] = 0
-        mapped[:, : max(low[0], 0)] = 0
-        mapped[:, max(high[0], 0) :] = 0
+        rows, columns = self.seen
+        mapped[: rows.start] = 0
+        mapped[rows.stop :] = 0
+        mapped[:, : columns.start] = 0
+        mapped[:, columns.stop :] = 0
         return mapped
 
     @property
@@ -180,13 +203,27 @@ class Geometry:
 def preprocess(pixels: Pixels, spec: PreprocessSpec) -> tuple[Pixels, Geometry]:
     """Resize decoded pixels uint8 [H, W, 3] to the network's input uint8 [height, width, 3].
 
+    Where the specification wants a trimap, the pixels are uint8 [H, W, 4], and so is the input: the trimap is resized
+    by its nearest pixels, so that it keeps its three values, and padding is background. Of a clip, each frame goes
+    through here. Raises ValueError for pixels without the trimap that is wanted, or with one that is not.
+
     Bicubic and bilinear are those of Pillow (antialiased when shrinking), which torchvision, timm and transformers
     evaluate with, to within one grey level; the resize and the crop are one step, so nothing is computed that is then
     thrown away. The result is C-contiguous; it may be read-only (the resampler's own memory), so whoever wants to
     write in it copies it.
     """
-    height, width = pixels.shape[:2]
+    height, width, channels = pixels.shape
+    if channels != spec.input_shape[-1]:
+        raise ValueError(f"the pixels have {channels} channels; the network takes {spec.input_shape[-1]}")
     geometry = Geometry.of(width, height, spec)
+    if spec.trimap:
+        return _with_trimap(pixels, spec, geometry), geometry
+    return _resize(pixels, spec, geometry), geometry
+
+
+def _resize(pixels: Pixels, spec: PreprocessSpec, geometry: Geometry) -> Pixels:
+    """The input uint8 [height, width, 3] of pixels uint8 [H, W, 3]."""
+    height, width = pixels.shape[:2]
     if spec.resize is not Resize.LETTERBOX:
         box = (
             -geometry.offset_x / geometry.scale_x,
@@ -194,13 +231,30 @@ def preprocess(pixels: Pixels, spec: PreprocessSpec) -> tuple[Pixels, Geometry]:
             spec.width / geometry.scale_x,
             spec.height / geometry.scale_y,
         )
-        return _resample(pixels, box, spec.width, spec.height, spec.interpolation), geometry
+        return resample(pixels, box, spec.width, spec.height, spec.interpolation)
     inner_width, inner_height = round(width * geometry.scale_x), round(height * geometry.scale_y)
-    inner = _resample(pixels, (0, 0, width, height), inner_width, inner_height, spec.interpolation)
+    inner = resample(pixels, (0, 0, width, height), inner_width, inner_height, spec.interpolation)
     canvas = np.full((spec.height, spec.width, 3), spec.pad_value, np.uint8)
     left, top = int(geometry.offset_x), int(geometry.offset_y)
     canvas[top : top + inner_height, left : left + inner_width] = inner
-    return canvas, geometry
+    return canvas
+
+
+def _with_trimap(pixels: Pixels, spec: PreprocessSpec, geometry: Geometry) -> Pixels:
+    """The input uint8 [height, width, 4] of pixels uint8 [H, W, 4]."""
+    colours = _resize(np.ascontiguousarray(pixels[:, :, :3]), spec, geometry)
+    columns, column_known = _nearest(spec.width, geometry.scale_x, geometry.offset_x, geometry.image_width)
+    rows, row_known = _nearest(spec.height, geometry.scale_y, geometry.offset_y, geometry.image_height)
+    trimap = pixels[:, :, 3][np.ix_(rows, columns)] * np.outer(row_known, column_known)
+    return np.dstack([colours, trimap])
+
+
+def _nearest(
+    length: int, scale: float, offset: float, limit: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """On one axis, the image pixel that lies under the centre of each input pixel, and whether there is one."""
+    places = np.floor((np.arange(length) + 0.5 - offset) / scale)
+    return np.clip(places, 0, limit - 1).astype(np.intp), (places >= 0) & (places < limit)
 
 
 def _scale_to(target: int, side: int, width: int, height: int) -> tuple[int, int]:
@@ -223,11 +277,11 @@ class _ThreadLocalResizer(threading.local):
 _local = _ThreadLocalResizer()
 
 
-def _resample(pixels: Pixels, box: _SourceBox, width: int, height: int, interpolation: Interpolation) -> Pixels:
-    """Resample ``box`` of ``pixels`` to ``height`` x ``width``, with a filter that reaches beyond the box's edges."""
+def resample(pixels: Pixels, box: _SourceBox, width: int, height: int, interpolation: Interpolation) -> Pixels:
+    """Resample ``box`` of ``pixels`` uint8 [H, W, 3] to ``height`` x ``width``; the filter reaches beyond the box."""
     pixels, box = _reduce(pixels, box, width, height, interpolation)
     rows, columns = pixels.shape[:2]
-    left, top = max(0.0, box[0]), max(0.0, box[1])
+    left, top = (edge + _NUDGE if edge > 0 else 0.0 for edge in box[:2])
     crop = fir.CropBox(left, top, min(box[2], columns - left), min(box[3], rows - top))
     source = fir.ImageData(columns, rows, fir.PixelType.U8x3, pixels.tobytes())
     target = fir.ImageData(width, height, fir.PixelType.U8x3)

@@ -20,6 +20,9 @@ CONFIG = "config.pbtxt"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,127}")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
+_IDENTITY = ("name", "version", "task", "input", "outputs")
+"""The card's fields that say what a version is; the others say what is known of it."""
+
 
 class RepositoryError(Exception):
     """A model repository that cannot be read or written as asked."""
@@ -99,18 +102,35 @@ class Repository:
 
     def write_config(self, model: str, text: str) -> None:
         """Replace the model's ``config.pbtxt`` atomically."""
-        folder = self.model_path(model)
-        descriptor, name = tempfile.mkstemp(prefix=f".{CONFIG}.", dir=folder)
-        scratch = Path(name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            scratch.chmod(0o644)
-            scratch.replace(folder / CONFIG)
-        finally:
-            scratch.unlink(missing_ok=True)
+        _replace(self.model_path(model) / CONFIG, text)
+
+    def rewrite_card(self, model: str, version: int, card: ModelCard) -> None:
+        """Replace the card of a complete version atomically, e.g. to add what was measured since it was built.
+
+        What the version is must stay as it was: RepositoryError if the name, number, task, input or outputs differ
+        from the card that is there, or if there is none to replace.
+        """
+        present = self.read_card(model, version)
+        if changed := [field for field in _IDENTITY if getattr(card, field) != getattr(present, field)]:
+            raise RepositoryError(
+                f"a card's {', '.join(changed)} cannot change ({model}:{version}); build another version"
+            )
+        _replace(self.version_path(model, version) / CARD, card.model_dump_json(indent=2) + "\n")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put a text in a file's place at once: a reader sees the old one or the new one, whole."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    scratch = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.chmod(0o644)
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def _require_card(scratch: Path, final: Path) -> None:

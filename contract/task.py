@@ -11,3 +11,8 @@ class Task(StrEnum):
     SEGMENT = "segment"
     EMBED = "embed"
     REGIONS = "regions"
+    DEPTH = "depth"
+    MATTE = "matte"
+    KEYPOINTS = "keypoints"
+    RESTORE = "restore"
+    CLASSIFY_VIDEO = "classify-video"

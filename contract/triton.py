@@ -29,8 +29,12 @@ class TritonConfig:
 
 
 def to_config(card: ModelCard) -> str:
-    """The complete ``config.pbtxt`` of a card's model."""
-    return "\n".join(_lines(TritonConfig.of(card), card.batch_sizes)) + "\n"
+    """The complete ``config.pbtxt`` of a card's model.
+
+    Triton prefers the batch sizes that tuning chose; all that are offered where the version was not tuned.
+    """
+    preferred = card.tuning.preferred_batch_sizes if card.tuning else ()
+    return "\n".join(_lines(TritonConfig.of(card), preferred or card.batch_sizes)) + "\n"
 
 
 def from_config(text: str) -> TritonConfig:
@@ -47,15 +51,15 @@ def from_config(text: str) -> TritonConfig:
     return TritonConfig(name[1], Platform(platform[1]), int(batch[1]), inputs[0], outputs)
 
 
-def _lines(config: TritonConfig, batch_sizes: tuple[int, ...]) -> Iterator[str]:
+def _lines(config: TritonConfig, preferred: tuple[int, ...]) -> Iterator[str]:
     yield f'name: "{config.name}"'
     yield f'backend: "{config.platform}"' if config.platform is Platform.PYTHON else f'platform: "{config.platform}"'
     yield f"max_batch_size: {config.max_batch_size}"
     yield from _tensor_lines("input", [config.input])
     yield from _tensor_lines("output", config.outputs)
     yield "dynamic_batching {"
-    if len(batch_sizes) > 1:
-        yield f"  preferred_batch_size: [{', '.join(str(size) for size in batch_sizes if size > 1)}]"
+    if sizes := [str(size) for size in preferred if size > 1]:
+        yield f"  preferred_batch_size: [{', '.join(sizes)}]"
     yield "  max_queue_delay_microseconds: 0"
     yield "}"
     yield "version_policy { all { } }"

@@ -91,10 +91,17 @@ class Application:
         path = self.settings.repository / card.name / str(card.version) / card.platform.filename
         try:
             engine = await asyncio.to_thread(
-                OnnxEngine, card, path, self.engine_threads, self.threads, self.settings.max_batch_size
+                OnnxEngine,
+                card,
+                path,
+                self.engine_threads,
+                self.threads,
+                self.settings.max_batch_size,
+                use_gpu=self.settings.device == "auto",
             )
         except UnusableModel as error:
             raise EngineRefused(str(error)) from error
+        self.telemetry.engines.labels(card.name, str(card.version), engine.provider).set(1)
         gauges = BatcherGauges(metrics.batch_size.observe, metrics.queue_depth.set)
         return Batcher(engine, self.settings.max_queue, gauges)
 
@@ -103,7 +110,7 @@ class Application:
         # FastAPI's own documentation page loads its script from elsewhere.
         app = FastAPIOffline(
             title="Vitrail",
-            summary="Classify, detect, segment, embed, and find text in images.",
+            summary="Classify, detect, segment, embed, measure, cut out and restore what images show.",
             lifespan=self.life,
             redoc_url=None,
             # A redirect would name the address that the caller stated, which behind a proxy is not the service's.

@@ -7,16 +7,24 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import supervision as sv
+from supervision.key_points.skeletons import Skeleton
 
 from contract.preprocess import Pixels
 from contract.task import Task
+from contract.tasks.maps import decode_map, decode_pixels
 from contract.tasks.masks import decode_rle
 
 JPEG_QUALITY = 90
 
+_CHEQUER = 12
+"""Side of a square of the ground under a matte, in pixels."""
+_SURE = 0.3
+"""A key point is drawn from this score on."""
+_COCO_JOINTS = 17
+
 
 def draw(task: Task, pixels: Pixels, result: Any) -> Pixels:
-    """Draw a task's result on a copy of its image, RGB uint8 [H, W, 3] → the same."""
+    """Draw a task's result on a copy of its image, RGB uint8 [H, W, 3]; a restored one has its own size."""
     scene = np.ascontiguousarray(pixels[:, :, ::-1])
     return np.ascontiguousarray(_DRAWERS[task](scene, result)[:, :, ::-1])
 
@@ -55,12 +63,54 @@ def _draw_regions(scene: Pixels, result: Any) -> Pixels:
     return scene
 
 
+def _draw_depth(_scene: Pixels, result: Any) -> Pixels:
+    """The map in place of the picture, from dark (``min``) to bright."""
+    depth = decode_map(result["map"])
+    low, high = result["map"]["min"], result["map"]["max"]
+    grey = np.clip((depth - low) * (255 / ((high - low) or 1)), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.applyColorMap(grey, cv2.COLORMAP_INFERNO), np.uint8)
+
+
+def _draw_matte(scene: Pixels, result: Any) -> Pixels:
+    """The foreground on a chequered ground."""
+    alpha = decode_map(result["map"])[:, :, None]
+    rows, columns = np.indices(scene.shape[:2]) // _CHEQUER
+    ground = np.where((rows + columns) % 2, 255, 204).astype(np.float32)[:, :, None]
+    return np.rint(scene * alpha + ground * (1 - alpha)).astype(np.uint8)
+
+
+def _draw_restored(_scene: Pixels, result: Any) -> Pixels:
+    """The restored picture, in its own size."""
+    return np.ascontiguousarray(decode_pixels(result["map"])[:, :, ::-1])
+
+
+def _draw_people(scene: Pixels, result: Any) -> Pixels:
+    """Key points that are sure enough, with the limbs between them where they are COCO's joints."""
+    if not result["people"]:
+        return scene
+    points = np.array(
+        [[(point["x"], point["y"], point["score"]) for point in person["keypoints"]] for person in result["people"]],
+        np.float32,
+    )
+    found = sv.KeyPoints(xy=points[:, :, :2], visible=points[:, :, 2] >= _SURE)
+    thickness = _thickness(scene)
+    if points.shape[1] == _COCO_JOINTS:
+        limbs = sv.EdgeAnnotator(sv.Color.GREEN, thickness, edges=list(Skeleton.COCO.value))
+        scene = np.asarray(limbs.annotate(scene, found), np.uint8)
+    return np.asarray(sv.VertexAnnotator(color=sv.Color.RED, radius=2 * thickness).annotate(scene, found), np.uint8)
+
+
 _DRAWERS: dict[Task, Callable[[Pixels, Any], Pixels]] = {
     Task.CLASSIFY: _draw_classes,
     Task.DETECT: _draw_objects,
     Task.SEGMENT: _draw_segments,
     Task.EMBED: _draw_embedding,
     Task.REGIONS: _draw_regions,
+    Task.DEPTH: _draw_depth,
+    Task.MATTE: _draw_matte,
+    Task.KEYPOINTS: _draw_people,
+    Task.RESTORE: _draw_restored,
+    Task.CLASSIFY_VIDEO: _draw_classes,
 }
 
 

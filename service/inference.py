@@ -222,7 +222,7 @@ def _prepare(data: bytes, spec: PreprocessSpec, limits: DecodeLimits, query: Que
     begun = time.monotonic()
     if query.deadline is not None and begun > query.deadline:
         raise deadline_exceeded("the deadline passed before the image was decoded")
-    pixels = decode(data, limits)
+    pixels = decode(data, limits, trimap=spec.trimap)
     decoded = time.monotonic()
     ready, geometry = preprocess(pixels, spec)
     done = time.monotonic()

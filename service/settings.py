@@ -1,7 +1,7 @@
 """Every knob of the service, once: its name, environment variable, flag, default and explanation."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -28,6 +28,10 @@ class Settings(BaseSettings):
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")] = 8000
 
+    device: Annotated[
+        Literal["auto", "cpu"],
+        Field(description="Where models run: auto takes a CUDA GPU where ONNX Runtime finds one, cpu never does."),
+    ] = "auto"
     threads: Annotated[
         int | None, Field(ge=1, description="Batches that run at the same time. Default: the processors available.")
     ] = None

@@ -65,6 +65,12 @@ class Telemetry:
             "vitrail_version_ready", "1 if the version takes traffic.", ["model", "version"], registry=registry
         )
         self.loads = Counter("vitrail_loads", "Versions loaded, by outcome.", ["outcome"], registry=registry)
+        self.engines = Gauge(
+            "vitrail_version_engine",
+            "1 for the ONNX Runtime provider that a version runs on.",
+            ["model", "version", "provider"],
+            registry=registry,
+        )
         self._stages = Histogram(
             "vitrail_stage_seconds",
             "Time of a request in each stage.",

@@ -3,7 +3,16 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from contract.card import Certificate, CertificateCheck, Figures, ModelCard, Provenance
+from contract.card import (
+    Certificate,
+    CertificateCheck,
+    Figures,
+    Measurement,
+    ModelCard,
+    Plan,
+    Provenance,
+    Tuning,
+)
 from contract.preprocess import Interpolation, PreprocessSpec, Resize
 from contract.task import Task
 from contract.tensors import DType, TensorSpec
@@ -31,6 +40,11 @@ def outputs_of(task: Task) -> tuple[TensorSpec, ...]:
         Task.SEGMENT: (*boxes, a_tensor("masks", 5, 8, 8)),
         Task.EMBED: (a_tensor("embedding", 4),),
         Task.REGIONS: (a_tensor("probability", 32, 32),),
+        Task.DEPTH: (a_tensor("depth", 32, 32),),
+        Task.MATTE: (a_tensor("alpha", 32, 32),),
+        Task.KEYPOINTS: (a_tensor("keypoints", 5, 3, 3), a_tensor("scores", 5)),
+        Task.RESTORE: (a_tensor("restored", 64, 64, 3, dtype=DType.UINT8),),
+        Task.CLASSIFY_VIDEO: (a_tensor("probabilities", 3),),
     }[task]
 
 
@@ -52,6 +66,33 @@ def a_certificate(batch_sizes: tuple[int, ...] = (1, 2, 4), **changes: Any) -> C
     return Certificate(**{**fields, **changes})
 
 
+def a_tuning(**changes: Any) -> Tuning:
+    """What was measured of the model of `a_card`, with ``changes``."""
+    measurement = Measurement(
+        batch_size=2, callers=1, threads=1, latency_p50_ms=3, latency_p99_ms=4, images_per_second=600
+    )
+    fields = {
+        "machine": "2 cores of a processor",
+        "measurements": (measurement,),
+        "preferred_batch_sizes": (2,),
+        "tuned_at": A_TIME,
+    }
+    return Tuning(**{**fields, **changes})
+
+
+def a_plan(**changes: Any) -> Plan:
+    """A plan that was built without a GPU, with ``changes``."""
+    fields = {
+        "engine": "tensorrt-rtx",
+        "file": "model.rtx.plan",
+        "tensorrt_version": "1.7.1",
+        "precision": "fp32",
+        "layer_precisions": {"FP32": 12},
+        "notes": ("uncertified: there was no GPU",),
+    }
+    return Plan(**{**fields, **changes})
+
+
 def a_provenance(**changes: Any) -> Provenance:
     """Where the model of `a_card` comes from, with ``changes``."""
     fields = {
@@ -71,14 +112,14 @@ def a_card(**changes: Any) -> ModelCard:
     Input, outputs and certificate follow from the ``preprocess``, ``task`` and ``batch_sizes`` asked for, unless they
     are given too.
     """
-    spec = changes.get("preprocess", a_spec())
     task = changes.get("task", Task.CLASSIFY)
+    spec = changes.get("preprocess", a_spec(frames=4 if task is Task.CLASSIFY_VIDEO else None))
     batch_sizes = changes.get("batch_sizes", (1, 2, 4))
     fields = {
         "name": "tiny",
         "version": 1,
         "task": task,
-        "input": a_tensor("images", spec.height, spec.width, 3, dtype=DType.UINT8),
+        "input": a_tensor("images", *spec.input_shape, dtype=DType.UINT8),
         "outputs": outputs_of(task),
         "preprocess": spec,
         "labels": ("cat", "dog", "bird"),

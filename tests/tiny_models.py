@@ -18,6 +18,7 @@ from contract.triton import to_config
 
 SIDE = 8
 COLOURS = ("red", "green", "blue")
+A_SPEC = PreprocessSpec(height=SIDE, width=SIDE, resize=Resize.STRETCH, interpolation=Interpolation.BILINEAR)
 
 _INPUT = helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", SIDE, SIDE, 3])
 
@@ -60,17 +61,16 @@ def write_version(
     """Write a complete version with an honest card and golden outputs; ``changes`` are fields of the card."""
     model = model or (embedding_model() if task is Task.EMBED else colour_model())
     output = model.graph.output[0].name
+    spec = changes.get("preprocess", A_SPEC)
     card = ModelCard(
         **{
             "name": name,
             "version": version,
             "task": task,
-            "input": TensorSpec(name="images", dtype=DType.UINT8, shape=(SIDE, SIDE, 3)),
+            "input": TensorSpec(name="images", dtype=DType.UINT8, shape=spec.input_shape),
             "outputs": (TensorSpec(name=output, dtype=DType.FLOAT32, shape=(3,)),),
-            "preprocess": PreprocessSpec(
-                height=SIDE, width=SIDE, resize=Resize.STRETCH, interpolation=Interpolation.BILINEAR
-            ),
-            "labels": COLOURS if task is Task.CLASSIFY else (),
+            "preprocess": spec,
+            "labels": COLOURS if task in (Task.CLASSIFY, Task.CLASSIFY_VIDEO) else (),
             "batch_sizes": (1, 2, 3, 4),
             "provenance": _PROVENANCE,
             "figures": Figures(parameters=0),
@@ -79,7 +79,7 @@ def write_version(
         }
     )
     repository = Repository(root)
-    images = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (2, *spec.input_shape), np.uint8)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     with repository.writing(name, version) as folder:
         (folder / card.platform.filename).write_bytes(model.SerializeToString())

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from build_engines.catalog.decoding import Decoding, Rename
 from contract.card import Supervision
 from contract.preprocess import PreprocessSpec, Resize
 from contract.task import Task
@@ -29,12 +30,44 @@ class TimmSource(_Strict):
 
     kind: Literal["timm"] = "timm"
     model: str
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """Further arguments of `timm.create_model`."""
+
+
+class TransformersSource(_Strict):
+    """An architecture of transformers."""
+
+    kind: Literal["transformers"] = "transformers"
+    type: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """The model type, as transformers' configurations bear it: ``detr``, ``rt_detr_v2``, ``zoedepth`` …"""
+    model_class: str | None = None
+    """E.g. ``DetrForObjectDetection``; None: the one that transformers has for the entry's task."""
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """Fields of the configuration that differ from the type's defaults; a mapping changes fields of a nested one."""
+
+
+class ExternalSource(_Strict):
+    """A user's own code, run in a process of its own."""
+
+    kind: Literal["external"] = "external"
+    entry: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
+    """``package.module:factory``; the factory gives an `nn.Module`."""
+    code_path: str = "."
+    """The folder that the package is imported from."""
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """The factory's arguments."""
 
 
 class OnnxSource(_Strict):
-    """A finished ONNX graph, float NCHW in and one dense map [B, 1, h, w] out; the weights' file is the graph."""
+    """A finished ONNX graph that takes one batch of images; the weights' file is the graph."""
 
     kind: Literal["onnx"] = "onnx"
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    """Where the graph's input has its channels."""
+    constants: dict[str, JsonValue] = Field(default_factory=dict)
+    """Values of its other inputs, which become part of the graph; they hold for every image."""
+    outputs: Decoding = Rename()
+    """How its raw outputs become the task's tensors."""
 
 
 class PackageWeights(_Strict):
@@ -50,9 +83,11 @@ class PackageWeights(_Strict):
 
 
 class HubWeights(_Strict):
-    """Weights that timm fetches from its hub."""
+    """Weights that the source's library fetches from its hub."""
 
     kind: Literal["hub"] = "hub"
+    id: str | None = None
+    """The name on the hub; None: the library's own choice for the architecture."""
 
 
 class CamHead(_Strict):
@@ -73,10 +108,41 @@ class CamHead(_Strict):
     """A class whose box overlaps that of a more probable one by more than this is taken for the same object."""
 
 
+class PyramidHead(_Strict):
+    """A dense head that joins a backbone's feature pyramid; one file each in `build_engines.heads`."""
+
+    kind: Literal["semantic_fpn", "upernet", "retinanet", "mask_rcnn", "fcos"]
+    classes: int = Field(gt=0)
+    width: int = Field(default=256, gt=0)
+    """Channels of the head."""
+    objects: int = Field(default=100, ge=1, le=1000)
+    """Slots of a detector's answer."""
+    checkpoint: str | None = None
+    """A file with the head's weights; None: they come with the backbone's, or are random."""
+
+
 class Published(_Strict):
     """What the authors say of the model, to hold the built one against."""
 
     parameters: int | None = Field(default=None, gt=0)
+    gmacs: float | None = Field(default=None, gt=0)
+    resolution: int | None = Field(default=None, gt=0)
+    """The side of the image that ``gmacs`` holds for; None: that of the entry."""
+    accuracy: dict[str, float] = Field(default_factory=dict)
+    """By metric, in percent or as published: ``top-1``, ``mAP``, ``mIoU``, ``delta1`` …"""
+    where: str | None = None
+    """The page or paper, with its table."""
+
+
+HEAD_TASKS: dict[str, tuple[Task, ...]] = {
+    "cam": (Task.DETECT, Task.SEGMENT),
+    "semantic_fpn": (Task.SEGMENT,),
+    "upernet": (Task.SEGMENT,),
+    "retinanet": (Task.DETECT,),
+    "mask_rcnn": (Task.SEGMENT, Task.DETECT),
+    "fcos": (Task.DETECT,),
+}
+"""What each head makes of a backbone."""
 
 
 class Entry(_Strict):
@@ -85,17 +151,22 @@ class Entry(_Strict):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,127}$")
     task: Task
     description: str
-    source: Annotated[TimmSource | OnnxSource, Field(discriminator="kind")]
-    weights: Annotated[PackageWeights | HubWeights, Field(discriminator="kind")]
-    head: CamHead | None = None
+    source: Annotated[TimmSource | TransformersSource | ExternalSource | OnnxSource, Field(discriminator="kind")]
+    weights: Annotated[PackageWeights | HubWeights, Field(discriminator="kind")] = HubWeights()
+    head: Annotated[CamHead | PyramidHead, Field(discriminator="kind")] | None = None
     preprocess: PreprocessSpec | None = None
-    """None: as timm states it for the architecture."""
+    """None: as the source's library states it for the architecture."""
     normalisation: Normalisation | None = None
-    """None: as timm states it for the architecture."""
-    labels: Literal["imagenet"] | None = None
+    """None: as the source's library states it for the architecture."""
+    multi_label: bool = False
+    """A classifier's classes do not exclude each other: a sigmoid for each instead of one softmax."""
+    labels: Literal["imagenet", "coco", "ade20k", "cityscapes", "voc", "kinetics400"] | tuple[str, ...] | None = None
+    """A known set, or the labels in the order of the classes."""
     task_settings: dict[str, JsonValue] = Field(default_factory=dict)
     max_batch_size: int = Field(default=8, ge=3, le=64)
     """Every size up to this one is verified, and offered if it passes."""
+    exporter: Literal["torch.export", "tracer"] = "torch.export"
+    """The way to ONNX that is tried first; the other one follows where this one's outcome is not certified."""
     supervision: Supervision = Supervision.FULL
     licence: str
     reference: str | None = None
@@ -106,18 +177,23 @@ class Entry(_Strict):
 
     @model_validator(mode="after")
     def _head_fits(self) -> Self:
-        if self.head and (self.source.kind != "timm" or self.task not in {Task.DETECT, Task.SEGMENT}):
+        if isinstance(self.head, CamHead) and self.source.kind != "timm":
             raise ValueError("a CAM head makes a timm classifier detect or segment, nothing else")
+        if self.head and self.task not in HEAD_TASKS[self.head.kind]:
+            raise ValueError(f"a head {self.head.kind} can {' or '.join(HEAD_TASKS[self.head.kind])} only")
         if self.source.kind == "timm" and self.head is None and self.task not in {Task.CLASSIFY, Task.EMBED}:
             raise ValueError("a timm model without a head can classify or embed only")
         return self
 
     @model_validator(mode="after")
     def _onnx_is_complete(self) -> Self:
-        if self.source.kind == "onnx" and not (
-            self.preprocess and self.normalisation and self.weights.kind == "package" and self.task is Task.REGIONS
-        ):
-            raise ValueError("an ONNX source needs task regions, preprocess, normalisation and a package's weights")
+        if not isinstance(self.source, OnnxSource):
+            return self
+        if not (self.preprocess and self.normalisation):
+            raise ValueError("an ONNX source needs preprocess and normalisation")
+        decoding = self.source.outputs
+        if self.task not in decoding.TASKS:
+            raise ValueError(f"decoder {decoding.decoder} gives what {' or '.join(decoding.TASKS)} needs only")
         return self
 
 

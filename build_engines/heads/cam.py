@@ -125,7 +125,7 @@ def box_iou(boxes: Tensor) -> Tensor:
 def attach(artifact: Artifact) -> Artifact:
     """Put the head on the classifier; BuildFailure if it is not one that this head can explain."""
     settings, network = artifact.order.entry.head, artifact.network
-    if settings is None or not isinstance(network, nn.Module):
+    if not isinstance(settings, CamHead) or not isinstance(network, nn.Module):
         raise TypeError(f"{artifact.order.entry.name} asks for no head")
     _require_linear_end(network, known(artifact.preprocess).height)
     task = artifact.order.entry.task

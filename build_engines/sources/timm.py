@@ -6,22 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import timm
-import torch
 from huggingface_hub.errors import HfHubHTTPError
 from timm.data.config import resolve_data_config
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from build_engines.artifact import Artifact, BuildFailure, Order, Step, WeightsOrigin
-from build_engines.catalog.entry import Normalisation, TimmSource, at_resolution
-from build_engines.sources import checkpoint, hub, imagenet, package
-from contract.card import Figures
+from build_engines import checkpoint
+from build_engines.catalog.entry import Normalisation, PyramidHead, TimmSource, at_resolution
+from build_engines.sources import hub, imagenet, label_sets, package, pyramid, random_weights
 from contract.preprocess import Interpolation, PreprocessSpec, Resize
 from contract.task import Task
 
 _OUTPUTS = {Task.CLASSIFY: ("probabilities",), Task.EMBED: ("embedding",)}
-_PUBLISHED_TOLERANCE = 0.02
-_RANDOM_SEED = 0
 
 
 def load(artifact: Artifact) -> Artifact:
@@ -31,19 +26,20 @@ def load(artifact: Artifact) -> Artifact:
     stated = resolve_data_config(model=network)  # type: ignore[no-untyped-call]  # timm's types are partial
     preprocess = _preprocess(order, stated)
     classes = int(network.num_classes)
+    if isinstance(order.entry.head, PyramidHead):
+        return _as_pyramid(artifact.having(preprocess=preprocess, normalisation=_normalisation(order, stated)), network, origin)
     if order.entry.task is Task.EMBED:
         network.reset_classifier(0)
     network.eval()
-    figures = _figures(network, preprocess)
+    if not origin.trained:
+        random_weights.settle(network, (4, 3, preprocess.height, preprocess.width))
     return artifact.having(
         network=network,
         output_names=_OUTPUTS.get(order.entry.task, ("logits",)),
         preprocess=preprocess,
-        normalisation=order.entry.normalisation or Normalisation(mean=stated["mean"], std=stated["std"]),
+        normalisation=_normalisation(order, stated),
         labels=imagenet.labels_for(classes) if order.entry.labels else (),
         origin=origin,
-        figures=figures,
-        warnings=artifact.warnings + _surprises(order, figures),
     )
 
 
@@ -51,7 +47,7 @@ STEP = Step(
     "source",
     load,
     requires=(),
-    ensures=("network", "output_names", "preprocess", "normalisation", "origin", "figures"),
+    ensures=("network", "output_names", "preprocess", "normalisation", "origin"),
 )
 
 
@@ -80,8 +76,9 @@ def _with_weights(order: Order) -> tuple[Any, WeightsOrigin]:
     fixed = configuration is not None and configuration.fixed_input_size
     architecture = _Architecture(source.model, order.resolution if fixed else None)
     if order.weights == "random":
-        torch.manual_seed(_RANDOM_SEED)
-        return architecture.create(), WeightsOrigin("random", None, trained=False)
+        network = architecture.create()
+        random_weights.fill(network)
+        return network, WeightsOrigin("random", None, trained=False)
     if isinstance(order.weights, Path):
         return _from_checkpoint(architecture, order.weights)
     if order.entry.weights.kind == "package":
@@ -141,26 +138,3 @@ def _as_timm_does(stated: dict[str, Any]) -> PreprocessSpec:
         shortest_edge=math.floor(height / crop),
         interpolation=interpolation,
     )
-
-
-def _figures(network: nn.Module, preprocess: PreprocessSpec) -> Figures:
-    """Size and work of one image; BuildFailure if the network does not run at this resolution."""
-    counter = FlopCounterMode(display=False)
-    try:
-        with torch.inference_mode(), counter:
-            network(torch.zeros(1, 3, preprocess.height, preprocess.width))
-    except (RuntimeError, AssertionError) as error:
-        raise BuildFailure(
-            f"the network does not run at {preprocess.height} x {preprocess.width}: {error}",
-            "choose another --resolution (many networks want a multiple of 32)",
-        ) from error
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    # One multiply-accumulate is two floating-point operations.
-    return Figures(parameters=parameters, gmacs=round(counter.get_total_flops() / 2e9, 4))
-
-
-def _surprises(order: Order, figures: Figures) -> tuple[str, ...]:
-    published = order.entry.published.parameters
-    if published is None or abs(figures.parameters - published) <= _PUBLISHED_TOLERANCE * published:
-        return ()
-    return (f"{figures.parameters:,} parameters, but {published:,} are published",)

@@ -28,7 +28,10 @@ class ClassifyParameters(Parameters):
 
 
 class ClassifySettings(Settings):
-    """Nothing can be set."""
+    """What a card may set."""
+
+    multi_label: bool = False
+    """Each class has a probability of its own (a sigmoid's): any number may apply, and their sum is not 1."""
 
 
 class ClassScore(TypedDict):
@@ -68,6 +71,7 @@ def postprocess(
 
 CLASSIFY = TaskDefinition(
     task=Task.CLASSIFY,
+    summary="Classify images",
     parameters=ClassifyParameters,
     settings=ClassifySettings,
     result=ClassifyResult,

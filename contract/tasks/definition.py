@@ -62,12 +62,16 @@ class TaskDefinition:
     """
 
     task: Task
+    summary: str
+    """What a model of it does, in a few words, as the API's table of contents has it."""
     parameters: type[Parameters]
     settings: type[Settings]
     result: Any
     output_sets: tuple[frozenset[str], ...]
     """The sets of output names that a model of this task may have."""
     postprocess: Callable[[Outputs, Geometry, ModelCard, Any, Any], Any]
+    clips: bool = False
+    """A model of it takes clips [T, H, W, 3]; of all other tasks, images."""
     dense: bool = False
     """The postprocess works on maps: it takes milliseconds, and belongs in a worker thread."""
 

@@ -94,6 +94,7 @@ def postprocess(
 
 DETECT = TaskDefinition(
     task=Task.DETECT,
+    summary="Detect objects",
     parameters=DetectParameters,
     settings=DetectSettings,
     result=DetectResult,

@@ -59,6 +59,7 @@ def postprocess(
 
 EMBED = TaskDefinition(
     task=Task.EMBED,
+    summary="Embed images",
     parameters=EmbedParameters,
     settings=EmbedSettings,
     result=EmbedResult,

@@ -144,6 +144,7 @@ def _clockwise_from_top_left(corners: Floats) -> Floats:
 
 REGIONS = TaskDefinition(
     task=Task.REGIONS,
+    summary="Find regions",
     parameters=RegionsParameters,
     settings=RegionsSettings,
     result=RegionsResult,

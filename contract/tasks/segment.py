@@ -1,4 +1,4 @@
-"""Segment: which pixels belong to what; by class (semantic) or by object (instance)."""
+"""Segment: which pixels belong to what; by class (semantic), by object (instance), or by both (panoptic)."""
 
 from collections.abc import Iterator
 from typing import NotRequired
@@ -64,7 +64,7 @@ class Segment(TypedDict):
 
 
 class SegmentResult(TypedDict):
-    """The segments: instances best first, classes largest first. A segment without a single pixel is left out."""
+    """The segments: those with scores best first, classes largest first. One without a single pixel is left out."""
 
     image: ImageSize
     segments: list[Segment]
@@ -73,8 +73,13 @@ class SegmentResult(TypedDict):
 def postprocess(
     outputs: Outputs, geometry: Geometry, card: ModelCard, settings: SegmentSettings, parameters: SegmentParameters
 ) -> SegmentResult:
-    """``class_map`` u8/i16 [h,w], or boxes, scores, labels and ``masks`` f32/u8 [N,h,w] → segments in image pixels."""
-    found = _semantic if "class_map" in outputs else _instances
+    """The tensors of a semantic, instance or panoptic model → segments in image pixels.
+
+    Semantic: ``class_map`` u8/i16 [h,w]. Instance: boxes, scores, labels and ``masks`` f32/u8 [N,h,w]. Panoptic:
+    ``segment_map`` i32 [h,w] of the segments' indices, -1 for none; ``segment_labels`` i32 and ``segment_scores`` f32
+    [S] of each.
+    """
+    found = next(way for name, way in _WAYS.items() if name in outputs)
     return {
         "image": {"width": geometry.image_width, "height": geometry.image_height},
         "segments": list(found(outputs, geometry, card, settings, parameters)),
@@ -99,14 +104,37 @@ def _semantic(
     outputs: Outputs, geometry: Geometry, card: ModelCard, settings: SegmentSettings, parameters: SegmentParameters
 ) -> Iterator[Segment]:
     wanted = label_indices(card, parameters.labels)
-    # One is added so that 0 can stand for what the network did not see.
-    classes = geometry.map_to_image(outputs["class_map"].astype(np.float32) + 1, cv2.INTER_NEAREST).astype(np.int32) - 1
+    classes = _indices_in_image(outputs["class_map"], geometry)
     present, counts = np.unique(classes, return_counts=True)
     for label in present[np.argsort(-counts, kind="stable")].tolist():
         if label in (-1, settings.background) or (wanted is not None and label not in wanted):
             continue
         if segment := _segment(classes == label, label, card, parameters.mask_format):
             yield segment
+
+
+def _panoptic(
+    outputs: Outputs, geometry: Geometry, card: ModelCard, settings: SegmentSettings, parameters: SegmentParameters
+) -> Iterator[Segment]:
+    threshold = settings.score_threshold if parameters.score_threshold is None else parameters.score_threshold
+    scores, labels = finite("segment_scores", outputs["segment_scores"]), outputs["segment_labels"]
+    wanted = label_indices(card, parameters.labels)
+    slots = select({"scores": scores, "labels": labels}, threshold, wanted, _MAX_SEGMENTS)
+    indices = _indices_in_image(outputs["segment_map"], geometry)
+    for slot in slots.tolist():
+        if segment := _segment(indices == slot, int(labels[slot]), card, parameters.mask_format):
+            segment["score"] = score_of(scores[slot])
+            yield segment
+
+
+def _indices_in_image(indices: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """A map [h,w] of whole numbers from -1, as i32 [image_height, image_width]; -1 where the network did not look."""
+    # One is added so that 0 can stand for what the network did not see.
+    return geometry.map_to_image(indices.astype(np.float32) + 1, cv2.INTER_NEAREST).astype(np.int32) - 1
+
+
+_WAYS = {"class_map": _semantic, "segment_map": _panoptic, "masks": _instances}
+"""The output that tells what kind of model it is, and the way from its outputs to segments."""
 
 
 def _segment(mask: BoolMask, label: int, card: ModelCard, form: MaskFormat) -> Segment | None:
@@ -127,10 +155,15 @@ def _segment(mask: BoolMask, label: int, card: ModelCard, form: MaskFormat) -> S
 
 SEGMENT = TaskDefinition(
     task=Task.SEGMENT,
+    summary="Segment images",
     parameters=SegmentParameters,
     settings=SegmentSettings,
     result=SegmentResult,
-    output_sets=(frozenset({"class_map"}), frozenset({"boxes", "scores", "labels", "masks"})),
+    output_sets=(
+        frozenset({"class_map"}),
+        frozenset({"boxes", "scores", "labels", "masks"}),
+        frozenset({"segment_map", "segment_labels", "segment_scores"}),
+    ),
     postprocess=postprocess,
     dense=True,
 )

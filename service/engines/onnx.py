@@ -1,6 +1,7 @@
 """ONNX Runtime within this process."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -22,6 +23,10 @@ _FAILED = tuple(
 )
 """ONNX Runtime's errors, which have no ancestor of their own."""
 
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+_log = logging.getLogger("vitrail.engines")
+
 
 class UnusableModel(Exception):
     """A model file that cannot be loaded, or is not what its card says."""
@@ -32,16 +37,25 @@ class OnnxEngine:
 
     On few cores, callers side by side with one thread each give about half as much throughput again as one caller
     with all threads, and cost less CPU; a session may be run from several threads at once.
+
+    With ``use_gpu`` the model runs on a CUDA GPU, if this ONNX Runtime has the provider and finds one.
     """
 
     def __init__(
-        self, card: ModelCard, path: Path, executor: Executor, concurrency: int, max_batch_size: int | None = None
+        self,
+        card: ModelCard,
+        path: Path,
+        executor: Executor,
+        concurrency: int,
+        max_batch_size: int | None = None,
+        *,
+        use_gpu: bool = False,
     ) -> None:
         self._name = card.name
         self._batch_sizes = tuple(size for size in card.batch_sizes if size <= (max_batch_size or card.max_batch_size))
         self._executor = executor
         self._concurrency = concurrency
-        self._session = _open(path)
+        self._session = _open_on_gpu(path) if use_gpu and CUDA in ort.get_available_providers() else _open(path, [CPU])
         _check(card, self._session)
         self._input = card.input.name
         self._outputs = [output.name for output in card.outputs]
@@ -55,6 +69,11 @@ class OnnxEngine:
     def concurrency(self) -> int:
         """How many batches run at the same time."""
         return self._concurrency
+
+    @property
+    def provider(self) -> str:
+        """ONNX Runtime's provider that the model runs on; what that one cannot run goes to the CPU's."""
+        return str(self._session.get_providers()[0])
 
     async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
         """Run one batch; see `Engine.infer`."""
@@ -82,7 +101,21 @@ class OnnxEngine:
         ]
 
 
-def _open(path: Path) -> ort.InferenceSession:
+def _open_on_gpu(path: Path) -> ort.InferenceSession:
+    """A session on the GPU; on the CPU, with a warning, where there is a provider and nothing that it could run on."""
+    # NVIDIA's libraries may have come as Python packages, where nobody looks for them otherwise.
+    ort.preload_dlls()
+    # The certificate was given in whole single precision, and the search for the quickest way is made at every batch
+    # size anew: it would fall to the first callers.
+    options = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+    try:
+        return _open(path, [(CUDA, options), CPU])
+    except UnusableModel as error:
+        _log.warning("no GPU can be used, so the CPU is: %s", error)
+        return _open(path, [CPU])
+
+
+def _open(path: Path, providers: Sequence[str | tuple[str, dict[str, str]]]) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -90,7 +123,8 @@ def _open(path: Path) -> ort.InferenceSession:
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # Its own way out of a failure is to go on with other providers, and to say so on the standard output only.
+        return ort.InferenceSession(str(path), options, providers=list(providers), enable_fallback=0)
     except _FAILED as error:
         # Callers see this message, and the service's paths are not their business.
         reason = str(error).partition("\n")[0].replace(str(path), path.name).replace(str(path.parent), "")

@@ -208,6 +208,8 @@ class Registry:
         task = TASKS[card.task]
         if frozenset(output.name for output in card.outputs) not in task.output_sets:
             raise EngineRefused(f"its outputs are not those of a model for {card.task}")
+        if task.clips != (card.preprocess.frames is not None):
+            raise EngineRefused(f"a model for {card.task} takes {'clips' if task.clips else 'images'}, and it does not")
         if not card.certificate.passed:
             raise EngineRefused("its certificate says that it does not compute what its source computes")
         try:

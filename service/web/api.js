@@ -11,13 +11,15 @@
  * @typedef {{x1: number, y1: number, x2: number, y2: number}} Box
  * @typedef {{format: "rle", size: [number, number], counts: string}} RleMask
  * @typedef {{format: "polygon", points: [number, number][][]}} PolygonMask
+ * @typedef {{name: string, x: number, y: number, score: number}} Keypoint
+ * @typedef {{format: "png"|"npy", data: string, min: number, max: number}} DenseMap
  * @typedef {{
  *   label?: string, index?: number, score?: number, box?: Box,
- *   mask?: RleMask|PolygonMask, polygon?: [number, number][]
- * }} Finding One class, object, segment or region.
+ *   mask?: RleMask|PolygonMask, polygon?: [number, number][], keypoints?: Keypoint[]
+ * }} Finding One class, object, segment, region or person.
  * @typedef {{
  *   image: {width: number, height: number}, classes?: Finding[], objects?: Finding[], segments?: Finding[],
- *   regions?: Finding[], embedding?: number[], dimension?: number
+ *   regions?: Finding[], people?: Finding[], embedding?: number[], dimension?: number, map?: DenseMap, quantity?: string
  * }} Result
  * @typedef {{
  *   model: {name: string, version: string, alias?: string}, results: Result[],

@@ -8,6 +8,17 @@ import { boxAround, centroid, decodeCounts, outlinePath, sampleRuns } from "./ma
 /** @typedef {{width: number, height: number}} Size */
 /** @typedef {{x: number, y: number, centred: boolean}} Anchor Where a label is wanted, in canvas pixels. */
 
+/** A key point is drawn from this score on. */
+const SURE = 0.3;
+/** The limbs between joints, by COCO's names. */
+const LIMBS = [
+  ["nose", "left_eye"], ["nose", "right_eye"], ["left_eye", "left_ear"], ["right_eye", "right_ear"],
+  ["left_shoulder", "right_shoulder"], ["left_hip", "right_hip"],
+  ...["left", "right"].flatMap((side) => [
+    [`${side}_shoulder`, `${side}_elbow`], [`${side}_elbow`, `${side}_wrist`], [`${side}_shoulder`, `${side}_hip`],
+    [`${side}_hip`, `${side}_knee`], [`${side}_knee`, `${side}_ankle`],
+  ]),
+];
 const FADED = 0.22;
 const TINT = 0.46;
 const FONT = '600 13px "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
@@ -22,7 +33,7 @@ const tinted = new WeakMap();
  * @param {HTMLCanvasElement} canvas
  * @param {Size} room The largest size on the page, in CSS pixels.
  * @param {Size} size The picture's, in its own pixels.
- * @param {HTMLImageElement|null} picture Null where the browser cannot show it.
+ * @param {CanvasImageSource|null} picture Null where the browser cannot show it.
  * @param {NamedFinding[]} findings
  * @param {NamedFinding|null} chosen The others are faded.
  */
@@ -59,7 +70,7 @@ export function draw(canvas, room, size, picture, findings, chosen) {
 /**
  * @param {CanvasRenderingContext2D} context
  * @param {Size} shown
- * @param {HTMLImageElement|null} picture
+ * @param {CanvasImageSource|null} picture
  * @param {number} fit
  */
 function drawPicture(context, shown, picture, fit) {
@@ -83,6 +94,7 @@ function drawShape(context, finding, fit, density) {
   if (finding.mask?.format === "rle" && finding.box) return drawRuns(context, finding, finding.box, fit, density);
   const outlines = finding.mask?.format === "polygon" ? finding.mask.points : finding.polygon && [finding.polygon];
   if (outlines) return drawOutlines(context, finding, outlines, fit);
+  if (finding.keypoints && finding.box) return drawPerson(context, finding, finding.keypoints, finding.box, fit);
   if (finding.box) return drawBox(context, finding, finding.box, fit);
   return { x: 0, y: 0, centred: false };
 }
@@ -100,6 +112,35 @@ function drawBox(context, finding, box, fit) {
   path.roundRect(x, y, (box.x2 - box.x1) * fit, (box.y2 - box.y1) * fit, 3);
   strokePath(context, path, finding.colour.fill);
   return { x: x - 1, y: y - LABEL_HEIGHT - 3, centred: false };
+}
+
+/**
+ * The key points that are sure enough, the limbs between those that have one, and the box.
+ * @param {CanvasRenderingContext2D} context
+ * @param {NamedFinding} finding
+ * @param {import("./api.js").Keypoint[]} keypoints
+ * @param {Box} box
+ * @param {number} fit
+ * @returns {Anchor}
+ */
+function drawPerson(context, finding, keypoints, box, fit) {
+  const sure = new Map(keypoints.filter((point) => point.score >= SURE).map((point) => [point.name, point]));
+  const limbs = new Path2D();
+  for (const [from, to] of LIMBS) {
+    const [start, end] = [sure.get(from), sure.get(to)];
+    if (!start || !end) continue;
+    limbs.moveTo(start.x * fit, start.y * fit);
+    limbs.lineTo(end.x * fit, end.y * fit);
+  }
+  strokePath(context, limbs, finding.colour.fill);
+  for (const { x, y } of sure.values()) {
+    const dot = new Path2D();
+    dot.arc(x * fit, y * fit, 4, 0, 2 * Math.PI);
+    context.fillStyle = "#ffffff";
+    context.fill(dot);
+    strokePath(context, dot, finding.colour.fill);
+  }
+  return drawBox(context, finding, box, fit);
 }
 
 /**

@@ -13,6 +13,10 @@ export const TASKS = [
   { id: "segment", title: "Segment", noun: ["segment", "segments"], nothing: "Nothing was found in this picture." },
   { id: "embed", title: "Embed", noun: ["vector", "vectors"], nothing: "The vector is empty." },
   { id: "regions", title: "Regions", noun: ["region", "regions"], nothing: "No region was found in this picture." },
+  { id: "depth", title: "Depth", noun: ["map", "maps"], nothing: "There is no map." },
+  { id: "matte", title: "Matte", noun: ["matte", "mattes"], nothing: "There is no matte." },
+  { id: "keypoints", title: "Keypoints", noun: ["person", "people"], nothing: "Nobody was found in this picture." },
+  { id: "restore", title: "Restore", noun: ["picture", "pictures"], nothing: "There is no picture." },
 ];
 
 /**
@@ -21,11 +25,11 @@ export const TASKS = [
  * @returns {NamedFinding[]}
  */
 export function findingsOf(result) {
-  const findings = result.classes ?? result.objects ?? result.segments ?? result.regions ?? [];
+  const findings = result.classes ?? result.objects ?? result.segments ?? result.regions ?? result.people ?? [];
   const colours = coloursOf(findings);
   return findings.map((finding, i) => ({
     ...finding,
-    name: finding.label ?? `Region ${i + 1}`,
+    name: finding.label ?? `${result.people ? "Person" : "Region"} ${i + 1}`,
     colour: colours[i],
   }));
 }

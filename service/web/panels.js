@@ -153,6 +153,14 @@ export function showVector(vector, similarity) {
 }
 
 /**
+ * Say in a sentence what the picture shows now.
+ * @param {string} text
+ */
+export function showSentence(text) {
+  byId("answer").replaceChildren(make("p", "facts", text));
+}
+
+/**
  * Show where a request's time went, each stage beginning where the last ended.
  * @param {Record<string, number>} timings In milliseconds.
  * @param {number} roundTrip As the browser saw it, in milliseconds.

@@ -5,7 +5,10 @@ import { curlCommand } from "./command.js";
 import { draw } from "./draw.js";
 import { findingsOf, percent, reaches, TASKS } from "./findings.js";
 import { listenForPictures, loadPicture } from "./intake.js";
-import { byId, isReady, showFindings, showModel, showProblem, showTimings, showVector } from "./panels.js";
+import { describeMap, renderMap } from "./maps.js";
+import {
+  byId, isReady, showFindings, showModel, showProblem, showSentence, showTimings, showVector,
+} from "./panels.js";
 import { drawSample } from "./sample.js";
 
 /** @typedef {import("./api.js").Model} Model */
@@ -21,6 +24,7 @@ const state = {
   /** @type {File|null} */ file: null,
   /** @type {HTMLImageElement|null} */ picture: null,
   /** @type {Answer|null} */ answer: null,
+  /** @type {CanvasImageSource|null} What the answer puts in the picture's place. */ rendered: null,
   /** @type {NamedFinding[]} */ findings: [],
   /** @type {NamedFinding|null} */ chosen: null,
   threshold: 0,
@@ -104,7 +108,7 @@ async function takeFile(file) {
 
 /** Drop the answer, which belongs to another picture or model. */
 function forget() {
-  Object.assign(state, { answer: null, findings: [], chosen: null });
+  Object.assign(state, { answer: null, rendered: null, findings: [], chosen: null });
   for (const id of ["threshold", "timings-card", "json-details"]) byId(id).hidden = true;
   byId("answer").replaceChildren();
   byId("count").textContent = "";
@@ -143,7 +147,10 @@ async function run() {
   const begun = performance.now();
   try {
     const answer = await predict(task.id, model.name, file, running.signal);
-    if (state.running === running) showAnswer(answer, performance.now() - begun);
+    const roundTrip = performance.now() - begun;
+    const map = answer.results[0].map;
+    const rendered = map ? await renderMap(task.id, map, state.picture) : null;
+    if (state.running === running) showAnswer(answer, rendered, roundTrip);
   } catch (error) {
     if (state.running === running) report(error);
   } finally {
@@ -162,11 +169,13 @@ function setBusy(busy) {
 
 /**
  * @param {Answer} answer
+ * @param {CanvasImageSource|null} rendered The answer's map, where it has one.
  * @param {number} roundTrip In milliseconds.
  */
-function showAnswer(answer, roundTrip) {
+function showAnswer(answer, rendered, roundTrip) {
   const result = answer.results[0];
   state.answer = answer;
+  state.rendered = rendered;
   state.findings = findingsOf(result);
   byId("model-version").textContent = `version ${answer.model.version}`;
   wait("");
@@ -175,12 +184,25 @@ function showAnswer(answer, roundTrip) {
   showJson();
   if (result.embedding) {
     showEmbedding(answer.model.name, result.embedding);
+  } else if (rendered) {
+    const text = describeMap(state.task.id, result, /** @type {any} */ (sizeOf(rendered)));
+    byId("threshold").hidden = true;
+    showSentence(text);
+    say(`${state.task.title}: ${text}`);
   } else {
     byId("threshold").hidden = !state.findings.some((finding) => finding.score !== undefined);
     showVisible();
     say(spoken(visible()));
   }
   showPicture();
+}
+
+/**
+ * The size of a picture in its own pixels.
+ * @param {any} picture An image or a canvas.
+ */
+function sizeOf(picture) {
+  return { width: picture.naturalWidth ?? picture.width, height: picture.naturalHeight ?? picture.height };
 }
 
 /**
@@ -238,20 +260,24 @@ function spoken(findings) {
 
 /** Draw the picture as large as the page allows, with what was found. */
 function showPicture() {
-  const { file, picture, answer } = state;
-  const size = answer?.results[0].image ?? (picture && { width: picture.naturalWidth, height: picture.naturalHeight });
+  const { file, picture, answer, rendered } = state;
+  // A map fills the picture's place; where the network saw only a part of the image, a restored one has another shape.
+  const sent = answer?.results[0].image ?? (picture && sizeOf(picture));
+  const size = (rendered && sizeOf(rendered)) ?? sent;
   byId("prompt").hidden = Boolean(size);
   byId("caption").hidden = !file;
   byId("canvas").hidden = !size;
-  byId("preview-note").hidden = !(answer && !picture);
+  byId("preview-note").hidden = !(answer && !picture && !rendered);
   if (!file) return;
   byId("file-name").textContent = file.name || "pasted picture";
-  byId("file-size").textContent = `${size ? `${size.width} × ${size.height} · ` : ""}${fileSize(file.size)}`;
+  byId("file-size").textContent = `${sent ? `${sent.width} × ${sent.height} · ` : ""}${fileSize(file.size)}`;
   if (!size) return;
   const shown = answer ? visible() : [];
-  byId("canvas").setAttribute("aria-label", `${file.name || "The picture"}. ${answer && !answer.results[0].embedding ? spoken(shown) : ""}`);
+  const listed = answer && !answer.results[0].embedding && !rendered;
+  const label = rendered ? byId("answer").textContent : listed ? spoken(shown) : "";
+  byId("canvas").setAttribute("aria-label", `${file.name || "The picture"}. ${label}`);
   const room = { width: byId("frame").clientWidth, height: Math.max(280, window.innerHeight * 0.72) };
-  draw(byId("canvas"), room, size, picture, shown, state.chosen);
+  draw(byId("canvas"), room, size, rendered ?? picture, shown, state.chosen);
 }
 
 /** @param {number} bytes */

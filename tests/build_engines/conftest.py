@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import build_engines.sources  # noqa: F401  before any test imports timm
 from build_engines.artifact import Artifact
 from build_engines.pipeline import build
 from tests.build_engines.orders import an_order

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from build_engines.agreement import UNUSABLE, agreement, aligned, box_iou, relative_error
+from build_engines.agreement import UNUSABLE, agreement, box_iou, errors, paired, relative_error, telling
 from build_engines.artifact import Tensors
 from contract.task import Task
 
@@ -91,11 +91,70 @@ def test_a_reference_without_numbers_is_unusable() -> None:
     assert relative_error({"a": np.float32([[1, np.nan]])}, {"a": np.float32([[1, 2]])}) == UNUSABLE
 
 
-def test_alignment_orders_by_label() -> None:
-    """Two objects of nearly the same score, swapped, come into the same order with all that belongs to them."""
-    turned = {name: values[:, [1, 0, 2]] for name, values in objects().items()}
-    first, second = aligned(objects()), aligned(turned)
-    assert all(np.array_equal(first[name], second[name]) for name in first)
+def test_objects_are_paired_whatever_their_order() -> None:
+    """Two objects of nearly the same score, swapped, come into the reference's order with all that belongs to them."""
+    scores = np.float32([[0.5001, 0.5, 0]])
+    reference = objects(scores=scores, labels=np.int32([[1, 1, 0]]))
+    turned = {name: values[:, [1, 0, 2]] for name, values in reference.items()}
+    again = paired(reference, turned)
+    assert all(np.array_equal(again[name], values) for name, values in reference.items())
+
+
+def test_another_label_is_never_paired() -> None:
+    """An object of another label stays without a partner, and the answers do not agree."""
+    other = objects(labels=np.int32([[1, 1, 0]]))
+    assert agreement(Task.DETECT, objects(), paired(objects(), other), 1e-3) == 0
+
+
+def test_the_last_slot_may_be_contested() -> None:
+    """Where all slots are taken, which of two nearly equal objects got the last one does not matter."""
+    full = objects(scores=np.float32([[0.9, 0.5, 0.5]]))
+    boxes = full["boxes"].copy()
+    boxes[0, 2] = [0.2, 0.2, 0.3, 0.3]
+    assert agreement(Task.DETECT, full, full | {"boxes": boxes}, 1e-3) == 1
+    assert agreement(Task.DETECT, objects(), objects(boxes=objects()["boxes"] * np.float32(0.5)), 1e-3) == 0
+
+
+def test_class_maps_agree_by_their_pixels() -> None:
+    """A class map with one pixel in a thousand different is the same; with one in a hundred it is not."""
+    reference = np.zeros((1, 100, 100), np.uint8)
+    few, many = reference.copy(), reference.copy()
+    few[0, 0, :10], many[0, 0, :] = 1, 1
+    same = [agreement(Task.SEGMENT, {"class_map": reference}, {"class_map": each}, 1e-3) for each in (few, many)]
+    assert same == [1, 0]
+
+
+def test_segments_may_change_their_numbers() -> None:
+    """A panoptic map whose two segments bear each other's number is the same; with the labels swapped it is not."""
+    numbers = np.zeros((1, 4, 4), np.int32)
+    numbers[0, :2] = 1
+    labels = np.int32([[7, 8]])
+    reference = {"segment_map": numbers, "segment_labels": labels}
+    renumbered = {"segment_map": 1 - numbers, "segment_labels": labels[:, ::-1]}
+    assert agreement(Task.SEGMENT, reference, renumbered, 1e-3) == 1
+    assert agreement(Task.SEGMENT, reference, reference | {"segment_labels": labels[:, ::-1]}, 1e-3) == 0
+
+
+def test_an_image_may_be_rounded_otherwise() -> None:
+    """One level of an 8-bit image is rounding; ten are an error."""
+    picture = np.full((1, 2, 2, 3), 100, np.uint8)
+    assert errors({"images": picture}, {"images": picture + np.uint8(1)}) == {"images": 0}
+    assert errors({"images": picture}, {"images": picture + np.uint8(11)}) == {"images": pytest.approx(0.1)}
+
+
+def test_key_points_agree_by_their_places() -> None:
+    """A key point moved by a thousandth of the input is the same; by a tenth it is another."""
+    points = np.full((1, 2, 3, 3), 0.5, np.float32)
+    reference = {"keypoints": points, "scores": np.float32([[0.9, 0]])}
+    for shift, same in ((0.001, 1), (0.1, 0)):
+        moved = reference | {"keypoints": points + np.float32(shift)}
+        assert agreement(Task.KEYPOINTS, reference, moved, 1e-3) == same
+
+
+def test_equal_answers_tell_nothing() -> None:
+    """Outputs that are the same for every image are not telling; one that differs is."""
+    assert not telling({"a": np.ones((3, 2))})
+    assert telling({"a": np.ones((3, 2)), "b": np.arange(3)})
 
 
 def test_boxes_that_do_not_touch_have_no_overlap() -> None:

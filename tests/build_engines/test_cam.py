@@ -151,7 +151,7 @@ def test_the_head_exports_and_verifies(tmp_path: Path) -> None:
     """With the head on, the engine gives the source's boxes, scores, labels and masks at every batch size."""
     entry = an_entry(task=Task.SEGMENT, head=SETTINGS)
     artifact = cam.STEP(an_artifact(tmp_path, order=an_order(tmp_path, entry)))
-    verified = verify(export.STEP(artifact))
+    verified = verify(export.by("torch.export")(artifact))
     assert verified.batch_sizes == (1, 2, 3, 4)
     assert list(verified.golden) == ["boxes", "scores", "labels", "masks"]
 

@@ -32,7 +32,7 @@ def test_list_names_every_entry() -> None:
     """`list` shows each entry's whole name, however narrow the terminal, and how to build."""
     result = run("list")
     assert result.exit_code == 0
-    assert all(f"{entry.name} " in result.stdout for entry in entries())
+    assert all(f"{entry.name}:" in result.stdout or f"{entry.name} (default):" in result.stdout for entry in entries())
     assert "vitrail-build build --default" in result.stdout
 
 
@@ -40,7 +40,8 @@ def test_list_as_json_is_the_catalogue() -> None:
     """`list --json` prints each entry wholly, one JSON object a line."""
     listed = lines(run("list", "--json"))
     assert [item["name"] for item in listed] == [entry.name for entry in entries()]
-    assert listed == [entry.model_dump(mode="json") for entry in entries()]
+    assert all(item == item | entry.model_dump(mode="json") for entry, item in zip(entries(), listed, strict=True))
+    assert {"task", "parameters", "licence", "origin"} <= listed[0].keys()
 
 
 def test_build_prints_its_steps(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_build_prints_its_steps(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     events = lines(result)
     finished = [event["step"] for event in events if event["event"] == "finished"]
-    assert finished == ["reserve", "source", "export", "simplify", "sample", "verify", "emit"]
+    assert finished == ["reserve", "source", "figures", "sample", "export", "simplify", "verify", "emit"]
     assert events[-1]["event"] == "built"
     assert (events[-1]["version"], events[-1]["batch_sizes"]) == (7, [1, 2, 3, 4, 5, 6, 7, 8])
     assert Path(events[-1]["path"]) == root / SMALL / "7"

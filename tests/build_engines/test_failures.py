@@ -85,9 +85,9 @@ def test_a_checkpoint_of_another_network(tmp_path: Path) -> None:
 
 
 def test_a_resolution_that_the_network_refuses(tmp_path: Path) -> None:
-    """A resolution at which the network does not run fails in the step source, before any export."""
+    """A resolution at which the network does not run fails before any export."""
     entry = an_entry(source={"kind": "timm", "model": "levit_128"})
-    fails(an_order(tmp_path, entry, resolution=33), "source", "does not run at 33 x 33")
+    fails(an_order(tmp_path, entry, resolution=33), "figures", "does not run at 33 x 33")
 
 
 def test_a_head_that_does_not_fit(tmp_path: Path) -> None:

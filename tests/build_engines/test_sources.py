@@ -15,7 +15,7 @@ from build_engines.sources import imagenet
 from build_engines.sources import timm as source
 from contract.preprocess import Resize, preprocess
 from contract.task import Task
-from tests.build_engines.orders import SMALL, Classifier, a_spec, an_entry, an_order
+from tests.build_engines.orders import SMALL, a_spec, an_entry, an_order
 
 
 def loaded(root: Path, **changes: object) -> Artifact:
@@ -71,19 +71,6 @@ def test_preprocess_that_cannot_be_stated_is_refused(stated: dict[str, object]) 
     usual = {"input_size": (3, 8, 8), "crop_pct": 1.0, "crop_mode": "center", "interpolation": "bicubic"}
     with pytest.raises(BuildFailure, match="not supported"):
         source._as_timm_does(usual | stated)
-
-
-def test_figures_are_counted() -> None:
-    """Parameters and multiply-accumulates are those that a hand counts: 8 filters of 27 at 128 x 128, 8 x 7 after."""
-    figures = source._figures(Classifier(), a_spec(256))
-    assert figures.parameters == 8 * 27 + 8 + 8 * 7 + 7
-    assert figures.gmacs == pytest.approx((128 * 128 * 8 * 27 + 8 * 7) / 1e9, abs=5e-5)
-
-
-def test_a_surprising_size_is_told(tmp_path: Path) -> None:
-    """A network whose number of parameters is not the published one gets a warning with both numbers."""
-    artifact = loaded(tmp_path, entry=an_entry(published={"parameters": 9_000_000}))
-    assert "9,000,000 are published" in artifact.warnings[0]
 
 
 def test_labels_are_short_and_distinct() -> None:

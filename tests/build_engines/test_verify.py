@@ -46,7 +46,7 @@ class Broken(Classifier):
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """An honest classifier and its engine."""
-    return export.STEP(an_artifact(tmp_path_factory.mktemp("repository")))
+    return export.by("torch.export")(an_artifact(tmp_path_factory.mktemp("repository")))
 
 
 def with_output(artifact: Artifact, nodes: list[onnx.NodeProto], **constants: Any) -> Artifact:
@@ -65,8 +65,8 @@ def test_an_honest_engine_is_certified(exported: Artifact) -> None:
     """Every size up to the entry's largest is checked on pictures and on noise, passes, and is offered."""
     verified = verify(exported)
     assert verified.batch_sizes == (1, 2, 3, 4)
-    checked = [(check.batch_size, check.inputs) for check in verified.certificate.checks]
-    assert checked == [(size, kind) for size in (1, 2, 3, 4) for kind in ("images", "noise")]
+    checked = {(check.batch_size, check.inputs) for check in verified.certificate.checks}
+    assert checked == {(size, "images") for size in (1, 2, 3, 4)} | {(size, "noise") for size in (1, 2, 4)}
     assert all(check.passed and check.max_relative_error < 1e-4 for check in verified.certificate.checks)
     assert verified.certificate.trace_batch_size == 3
     assert verified.certificate.reference.startswith("torch ")
@@ -74,8 +74,7 @@ def test_an_honest_engine_is_certified(exported: Artifact) -> None:
 
 def test_a_frozen_batch_is_refused(tmp_path: Path) -> None:
     """A network that the tracer freezes at its own batch size fails at the others, whatever the exporter said."""
-    artifact = export.export(an_artifact(tmp_path, Frozen()))
-    assert artifact.notes[-1].startswith("Exported by the tracer")
+    artifact = export.export(an_artifact(tmp_path, Frozen()), "tracer")
     with pytest.raises(VerificationFailed, match=r"differs from its source at batch sizes \[1, 2, 4\]"):
         verify(artifact)
 
@@ -157,7 +156,7 @@ def test_the_tolerance_is_one_in_a_thousand(factor: float, passes: bool, exporte
 def test_an_engine_without_numbers_is_refused(exported: Artifact) -> None:
     """NaN is no answer, and the certificate's error stays a number."""
     void = [helper.make_node("Mul", ["honest", "nan"], ["probabilities"])]
-    with pytest.raises(VerificationFailed, match=r"relative error 1e\+09"):
+    with pytest.raises(VerificationFailed, match="is not numbers"):
         verify(with_output(exported, void, nan=np.float32(np.nan)))
 
 

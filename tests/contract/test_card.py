@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from contract.card import CertificateCheck, ModelCard, Platform
+from contract.card import CertificateCheck, Evaluation, ModelCard, Platform
 from contract.task import Task
 from contract.tensors import DType
-from tests.cards import a_card, a_certificate, a_spec, a_tensor
+from tests.cards import A_TIME, a_card, a_certificate, a_plan, a_spec, a_tensor, a_tuning
 
 
 @pytest.mark.parametrize("task", Task)
@@ -94,3 +94,44 @@ def test_cards_cannot_be_changed() -> None:
 def test_each_platform_has_its_file() -> None:
     """TensorRT's plan and ONNX files are named as Triton's backends look for them."""
     assert (Platform.TENSORRT.filename, Platform.ONNX.filename) == ("model.plan", "model.onnx")
+
+
+def test_what_was_measured_survives_json() -> None:
+    """Evaluation, tuning and plans are read back as they were written."""
+    evaluation = Evaluation(metric="top1", value=0.75, dataset="imagenet-val", images=500, evaluated_at=A_TIME)
+    plans = (a_plan(), a_plan(certified=True, certificate=a_certificate()))
+    card = a_card(evaluation=(evaluation,), tuning=a_tuning(), plans=plans)
+
+    assert ModelCard.model_validate_json(card.model_dump_json()) == card
+
+
+def test_a_card_from_before_there_were_measurements_is_read() -> None:
+    """A card without the fields that came later has none of what they hold."""
+    fields = json.loads(a_card().model_dump_json())
+    for later in ("evaluation", "tuning", "plans"):
+        del fields[later]
+    for later in ("frames", "trimap"):
+        del fields["preprocess"][later]
+
+    assert ModelCard.model_validate_json(json.dumps(fields)) == a_card()
+
+
+@pytest.mark.parametrize("preferred", [(8,), (4, 2), (2, 2)])
+def test_preferred_batch_sizes_are_offered_ones(preferred: tuple[int, ...]) -> None:
+    """A batcher cannot be told to aim at a batch size that is not offered; sizes ascend."""
+    with pytest.raises(ValidationError, match="preferred_batch_sizes"):
+        a_card(tuning=a_tuning(preferred_batch_sizes=preferred))
+
+
+def test_no_plan_is_certified_without_a_certificate() -> None:
+    """A plan that says it is certified holds a certificate that says so, too."""
+    for certificate in (None, a_certificate(passed=False)):
+        with pytest.raises(ValidationError, match="without a passed certificate"):
+            a_plan(certified=True, certificate=certificate)
+
+
+@pytest.mark.parametrize("file", ["", "../up.plan", "a/b.plan", ".hidden", "a b"])
+def test_a_plans_file_lies_in_its_versions_folder(file: str) -> None:
+    """A plan's file is a plain name, which cannot lead out of the version's folder."""
+    with pytest.raises(ValidationError, match="file"):
+        a_plan(file=file)

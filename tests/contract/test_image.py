@@ -265,3 +265,32 @@ def test_damage_leads_to_pixels_or_a_refusal(name: str) -> None:
             continue
         assert (pixels.dtype, pixels.shape[2]) == (np.uint8, 3)
         assert pixels.shape[0] * pixels.shape[1] <= limits.max_pixels
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
+def test_a_trimap_comes_beside_its_colours(form: str) -> None:
+    """Where a trimap is wanted, colours and alpha come as they are in the file, upright."""
+    rgba = a_picture().convert("RGBA")
+    rgba.putalpha(Image.fromarray(np.tile(np.uint8([0, 128, 255]).repeat(11)[:31], (23, 1))))
+    data = encoded(
+        rgba, form, exif=exif_orientation(6), **({"lossless": True, "exact": True} if form == "WEBP" else {})
+    )
+
+    pixels = decode(data, trimap=True)
+    assert pixels.flags.c_contiguous
+    np.testing.assert_array_equal(pixels, np.asarray(rgba.rotate(-90, expand=True)))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_a_picture_without_a_trimap_is_refused(form: str) -> None:
+    """A picture without an alpha channel is refused where a trimap is wanted, and the message tells what is."""
+    with pytest.raises(InvalidImage, match=r"RGBA picture.*trimap: 0 background"):
+        decode(encoded(a_picture(), form), trimap=True)
+
+
+def test_a_trimaps_picture_has_the_same_limits() -> None:
+    """The limits hold for a picture with a trimap, too, and what is no image is none."""
+    with pytest.raises(ImageTooLarge):
+        decode(encoded(a_picture().convert("RGBA"), "PNG"), DecodeLimits(max_pixels=100), trimap=True)
+    with pytest.raises(InvalidImage):
+        decode(b"\xff\xd8\xffnothing", trimap=True)

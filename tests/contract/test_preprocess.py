@@ -73,6 +73,14 @@ def test_every_size_becomes_the_input(size: tuple[int, int], spec: PreprocessSpe
     assert colours <= {(7, 114, 200)} | ({(114, 114, 114)} if spec.resize is Resize.LETTERBOX else set())
 
 
+@pytest.mark.parametrize("size", [(5, 9), (7, 7), (15, 82), (2, 6), (7, 309), (3, 9_999)])
+def test_crops_whose_pixels_coincide_with_the_images(size: tuple[int, int]) -> None:
+    """Where centres of output pixels lie exactly on those of the image, the resampler keeps within its memory."""
+    for edge, height, width in [(35, 24, 15), (65, 25, 2), (45, 12, 16), (50, 50, 25), (77, 55, 22), (69, 18, 2)]:
+        spec = a_spec(height=height, width=width, resize=Resize.SHORTEST_EDGE, shortest_edge=edge)
+        assert preprocess(np.full((*size, 3), 9, np.uint8), spec)[0].tolist() == [[[9, 9, 9]] * width] * height
+
+
 CLOSE = [
     (resize, interpolation, size)
     for resize in (Resize.STRETCH, Resize.SHORTEST_EDGE)
@@ -234,6 +242,48 @@ def test_threads_do_not_disturb_each_other() -> None:
         together = list(pool.map(lambda job: preprocess(*job)[0], jobs))
 
     np.testing.assert_equal(together, alone)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("size", [(40, 90), (300, 200), (64, 64)])
+def test_a_trimap_keeps_its_three_values(mode: str, size: tuple[int, int]) -> None:
+    """The colours become what they become without a trimap; the trimap keeps its values, and lies where they lie."""
+    rng = np.random.default_rng(0)
+    rgba = np.dstack([rng.integers(0, 256, (*size, 3), np.uint8), rng.choice(np.uint8([0, 128, 255]), size)])
+    spec = MODES[mode].model_copy(update={"trimap": True})
+    pixels, geometry = preprocess(rgba, spec)
+
+    assert (pixels.shape, pixels.flags.c_contiguous) == (spec.input_shape, True)
+    np.testing.assert_array_equal(pixels[:, :, :3], preprocess(rgba[:, :, :3], MODES[mode])[0])
+    assert set(np.unique(pixels[:, :, 3])) <= {0, 128, 255}
+    # The middle of the image lies in the input in every mode.
+    column, row = np.floor(geometry.to_input(np.float32([[size[1] / 2, size[0] / 2]]))).astype(int)[0]
+    there = np.floor(geometry.to_image(np.float32([[column + 0.5, row + 0.5]]))).astype(int)[0]
+    assert pixels[row, column, 3] == rgba[there[1], there[0], 3]
+
+
+def test_padding_is_background() -> None:
+    """Where a letterboxed image ends, the trimap says background."""
+    spec = MODES["letterbox"].model_copy(update={"trimap": True})
+    pixels, _ = preprocess(np.full((50, 100, 4), 255, np.uint8), spec)
+
+    known = pixels[:, :, 3].any(axis=1)
+    assert set(np.unique(pixels[:, :, 3])) == {0, 255}
+    np.testing.assert_array_equal(known, (pixels[:, 0, 0] == 255))
+
+
+def test_the_wrong_number_of_channels_is_refused() -> None:
+    """Pixels without the trimap that is wanted, or with one that is not, are refused."""
+    for trimap, channels in [(True, 3), (False, 4)]:
+        with pytest.raises(ValueError, match=f"have {channels} channels"):
+            preprocess(np.zeros((8, 8, channels), np.uint8), a_spec(trimap=trimap))
+
+
+def test_the_input_of_a_specification() -> None:
+    """An input has a channel more for the trimap, and an axis more for the frames of a clip."""
+    assert a_spec().input_shape == (32, 32, 3)
+    assert a_spec(trimap=True).input_shape == (32, 32, 4)
+    assert a_spec(frames=8).input_shape == (8, 32, 32, 3)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """The repository: a version comes into it wholly or not at all."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contract.repository import CARD, CONFIG, Repository, RepositoryError
-from tests.cards import a_card
+from contract.task import Task
+from tests.cards import a_card, a_spec, a_tensor, a_tuning
 
 
 @pytest.fixture
@@ -174,3 +176,42 @@ def test_a_failed_configuration_keeps_the_old_one(repository: Repository) -> Non
 
     assert (repository.model_path("tiny") / CONFIG).read_text() == "old"
     assert sorted(path.name for path in repository.model_path("tiny").iterdir()) == ["1", CONFIG]
+
+
+def test_a_card_is_rewritten_whole(repository: Repository) -> None:
+    """What was measured comes into a version's card, readable for others, and leaves no scratch file."""
+    folder = write(repository)
+    before = sorted(path.name for path in folder.iterdir())
+    tuned = a_card(tuning=a_tuning(), batch_sizes=(1, 2))
+    repository.rewrite_card("tiny", 1, tuned)
+
+    assert repository.read_card("tiny", 1) == tuned
+    assert sorted(path.name for path in folder.iterdir()) == before
+    assert (folder / CARD).stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "other"},
+        {"version": 2},
+        {"task": Task.EMBED},
+        {"outputs": (a_tensor("probabilities", 4),)},
+        {"preprocess": a_spec(height=64)},
+    ],
+    ids=["name", "version", "task", "outputs", "input"],
+)
+def test_what_a_version_is_cannot_be_rewritten(repository: Repository, changes: dict[str, Any]) -> None:
+    """A card that would make another model of a version is refused, and the one that is there stays."""
+    write(repository)
+
+    with pytest.raises(RepositoryError, match="cannot change"):
+        repository.rewrite_card("tiny", 1, a_card(**changes))
+    assert repository.read_card("tiny", 1) == a_card()
+
+
+def test_a_card_that_is_not_there_is_not_rewritten(repository: Repository) -> None:
+    """Only the card of a complete version can be replaced."""
+    with pytest.raises(RepositoryError, match="no readable card"):
+        repository.rewrite_card("tiny", 1, a_card())
+    assert not repository.model_path("tiny").exists()

@@ -12,49 +12,22 @@ from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco
 from pydantic import TypeAdapter
 
-from contract.card import ModelCard
-from contract.preprocess import Geometry, PadAnchor, Resize
+from contract.preprocess import Geometry
 from contract.task import Task
 from contract.tasks.classify import CLASSIFY
 from contract.tasks.definition import InvalidParameter, TaskDefinition, UnusableOutput
 from contract.tasks.detect import DETECT
 from contract.tasks.embed import EMBED
+from contract.tasks.maps import MapEncoding
 from contract.tasks.masks import MaskFormat, decode_rle, encode_mask, outlines
 from contract.tasks.regions import REGIONS
 from contract.tasks.segment import SEGMENT
 from contract.tasks.table import TASKS
 from tests.cards import a_card, a_spec
+from tests.contract.answers import MODES, answer
 
 # pycocotools 2.0.11 speaks NumPy 1's form of a protocol, of which NumPy 2 warns.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-WIDE = a_spec(height=100, width=100)
-MODES = {
-    "stretch": WIDE,
-    "centre crop": a_spec(height=100, width=100, resize=Resize.SHORTEST_EDGE, shortest_edge=120),
-    "letterbox": a_spec(height=100, width=100, resize=Resize.LETTERBOX),
-    "letterbox, top left": a_spec(height=100, width=100, resize=Resize.LETTERBOX, pad_anchor=PadAnchor.TOP_LEFT),
-}
-
-
-def answer(
-    definition: TaskDefinition,
-    outputs: dict[str, Any],
-    geometry: Geometry | None = None,
-    card: ModelCard | None = None,
-    setting: dict[str, Any] | None = None,
-    **parameters: Any,
-) -> Any:
-    """The answer to one image, of 100 x 100 pixels if no geometry is given; it is held against the result's schema."""
-    result = definition.postprocess(
-        {name: np.asarray(value) for name, value in outputs.items()},
-        geometry or Geometry.of(100, 100, WIDE),
-        card or a_card(task=definition.task),
-        definition.settings.model_validate(setting or {}),
-        definition.parameters.model_validate(parameters),
-    )
-    TypeAdapter(definition.result).validate_python(result, strict=True)
-    return result
 
 
 def objects(*rows: tuple[float, int, tuple[float, float, float, float]], **more: Any) -> dict[str, Any]:
@@ -376,7 +349,22 @@ OUTPUTS = {
     "masks": arrays(np.float32, (5, 8, 8), elements=_unit),
     "class_map": arrays(np.uint8, (8, 8), elements=st.integers(0, 4)),
     "probability": arrays(np.float32, (24, 24), elements=_unit),
+    "segment_map": arrays(np.int32, (8, 8), elements=st.integers(-1, 4)),
+    "segment_labels": arrays(np.int32, 5, elements=st.integers(0, 5)),
+    "segment_scores": arrays(np.float32, 5, elements=_unit),
+    "depth": arrays(np.float32, (8, 8), elements=st.floats(-5, 100, width=32)),
+    "alpha": arrays(np.float32, (8, 8), elements=_unit),
+    "keypoints": arrays(np.float32, (5, 3, 3), elements=st.floats(-1, 2, width=32)),
+    "images": arrays(np.uint8, (24, 24, 3)),
+    "restored": arrays(np.uint8, (24, 24, 3)),
 }
+FORMS = {
+    Task.SEGMENT: ("mask_format", MaskFormat),
+    Task.DEPTH: ("encoding", MapEncoding),
+    Task.MATTE: ("encoding", MapEncoding),
+    Task.RESTORE: ("encoding", MapEncoding),
+}
+"""The parameter of a task that chooses the form of its answer."""
 
 
 @pytest.mark.parametrize("task", Task)
@@ -393,12 +381,13 @@ def test_every_task_is_defined(task: Task) -> None:
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_every_answer_has_its_declared_type(task: Task, data: st.DataObject) -> None:
-    """Whatever a model puts out, the answer is of the task's result type, in every mode and mask format."""
+    """Whatever a model puts out, the answer is of the task's result type, in every mode and form."""
     definition = TASKS[task]
     names = data.draw(st.sampled_from(definition.output_sets))
     outputs = {name: data.draw(OUTPUTS[name]) for name in sorted(names)}
     size = data.draw(st.tuples(st.integers(1, 90), st.integers(1, 90)))
-    parameters = {"mask_format": data.draw(st.sampled_from(MaskFormat))} if task is Task.SEGMENT else {}
+    name, forms = FORMS.get(task, (None, None))
+    parameters = {name: data.draw(st.sampled_from(forms))} if name else {}
 
     found = answer(
         definition, outputs, Geometry.of(*size, data.draw(st.sampled_from(list(MODES.values())))), **parameters

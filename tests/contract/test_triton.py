@@ -11,7 +11,7 @@ from tritonclient.grpc import model_config_pb2
 from contract.card import ModelCard, Platform
 from contract.tensors import DType, TensorSpec
 from contract.triton import TritonConfig, from_config, to_config
-from tests.cards import a_card, a_spec
+from tests.cards import a_card, a_spec, a_tuning
 
 tensors = st.builds(
     TensorSpec,
@@ -57,6 +57,16 @@ def test_triton_reads_what_the_card_says(card: ModelCard) -> None:
         assert model_config_pb2.DataType.Name(theirs.data_type) == ours.dtype.triton
     assert tuple(config.dynamic_batching.preferred_batch_size) == card.batch_sizes[1:]
     assert config.version_policy.HasField("all")
+
+
+def test_tuned_models_prefer_what_tuning_chose() -> None:
+    """The batch sizes that tuning chose go before all that are offered; one image is no batch to wait for."""
+
+    def preferred(*sizes: int) -> list[int]:
+        card = a_card(batch_sizes=(1, 2, 4), tuning=a_tuning(preferred_batch_sizes=sizes))
+        return list(as_triton(card).dynamic_batching.preferred_batch_size)
+
+    assert (preferred(4), preferred(1, 2), preferred(1), preferred()) == ([4], [2], [], [2, 4])
 
 
 def test_the_python_backend_is_a_backend() -> None:

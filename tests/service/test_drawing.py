@@ -10,6 +10,7 @@ from PIL import Image
 
 from contract.preprocess import Pixels
 from contract.task import Task
+from contract.tasks.maps import MapEncoding, encode_map, encode_pixels
 from contract.tasks.masks import MaskFormat, encode_mask
 from service.drawing import draw, encode_picture
 
@@ -19,8 +20,10 @@ EMPTY: dict[Task, dict[str, Any]] = {
     Task.DETECT: {"objects": []},
     Task.SEGMENT: {"segments": []},
     Task.REGIONS: {"regions": []},
+    Task.KEYPOINTS: {"people": []},
+    Task.CLASSIFY_VIDEO: {"classes": []},
 }
-"""Answers that found nothing; an embedding is never nothing."""
+"""Answers that found nothing; an embedding and a map are never nothing."""
 
 
 def an_image(width: int, height: int) -> Pixels:
@@ -66,6 +69,20 @@ def a_region(width: int, height: int) -> dict[str, Any]:
     return {"score": 0.9, "polygon": polygon, "box": a_box(width, height)}
 
 
+def a_person(width: int, height: int) -> dict[str, Any]:
+    """A person of COCO's seventeen joints on a diagonal, every second of them unsure."""
+    joints = [
+        {"name": str(index), "x": width * index / 17, "y": height * index / 17, "score": index % 2}
+        for index in range(17)
+    ]
+    return {"score": 0.9, "box": a_box(width, height), "keypoints": joints}
+
+
+def a_ramp(width: int, height: int) -> npt.NDArray[np.float32]:
+    """A map that rises from 0 at the left to 1 at the right."""
+    return np.tile(np.linspace(0, 1, width, dtype=np.float32), (height, 1))
+
+
 def several(task: Task, width: int, height: int) -> dict[str, Any]:
     """An answer that found three things."""
     return {
@@ -74,6 +91,11 @@ def several(task: Task, width: int, height: int) -> dict[str, Any]:
         Task.SEGMENT: {"segments": [a_segment(index, width, height) for index in range(3)]},
         Task.EMBED: {"embedding": [0.1, 0.2], "dimension": 2},
         Task.REGIONS: {"regions": [a_region(width, height) for _ in range(3)]},
+        Task.DEPTH: {"map": encode_map(a_ramp(width, height), 0, 1, MapEncoding.PNG, bits=16)},
+        Task.MATTE: {"map": encode_map(a_ramp(width, height), 0, 1, MapEncoding.NPY, bits=8)},
+        Task.KEYPOINTS: {"people": [a_person(width, height) for _ in range(3)]},
+        Task.RESTORE: {"map": encode_pixels(255 - an_image(width, height), MapEncoding.PNG)},
+        Task.CLASSIFY_VIDEO: {"classes": [an_object(index, width, height) for index in range(3)]},
     }[task]
 
 
@@ -149,6 +171,39 @@ def test_a_region_is_drawn_where_it_is() -> None:
     assert drawn[20:101, 180].all()
     assert not drawn[30:90, 30:170].any()
     assert not drawn[110:, :].any()
+
+
+def test_a_matte_keeps_the_foreground() -> None:
+    """Where alpha is 1 the picture stays; where it is 0 there is only the chequered ground, whatever the picture."""
+    drawn = [
+        draw(Task.MATTE, image, several(Task.MATTE, 64, 64)) for image in (an_image(64, 64), 255 - an_image(64, 64))
+    ]
+    assert np.array_equal(drawn[0][:, -1], an_image(64, 64)[:, -1])
+    assert np.array_equal(drawn[0][:, 0], drawn[1][:, 0])
+    assert set(np.unique(drawn[0][:, 0])) == {204, 255}
+
+
+def test_depth_is_brighter_where_its_value_is_larger() -> None:
+    """The map takes the picture's place; its brightness follows its values."""
+    drawn = draw(Task.DEPTH, an_image(64, 48), several(Task.DEPTH, 64, 48)).astype(int).sum(axis=2)
+    assert (np.diff(drawn[0, ::8]) > 0).all()
+
+
+def test_only_sure_joints_are_drawn() -> None:
+    """A joint of a high score is marked where it lies; one of a low score is not."""
+    person = a_person(340, 340)
+    # So few joints are not COCO's, and no limb is drawn between them.
+    person["keypoints"] = person["keypoints"][:8]
+    drawn = draw(Task.KEYPOINTS, np.zeros((340, 340, 3), np.uint8), {"people": [person]}).any(axis=2)
+    assert drawn[20 * 5, 20 * 5]
+    assert not drawn[20 * 6, 20 * 6]
+
+
+def test_a_restored_picture_is_shown_itself() -> None:
+    """The picture is the restored one, in its size and colours."""
+    restored = an_image(80, 60)
+    result = {"map": encode_pixels(restored, MapEncoding.PNG)}
+    assert np.array_equal(draw(Task.RESTORE, an_image(40, 30), result), restored)
 
 
 @pytest.mark.parametrize(("media_type", "form", "tolerance"), [("image/png", "PNG", 0), ("image/jpeg", "JPEG", 3)])

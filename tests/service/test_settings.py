@@ -17,6 +17,7 @@ KNOBS: dict[str, tuple[str, Any]] = {
     "repository": ("models", Path("models")),
     "host": ("0.0.0.0", "0.0.0.0"),  # noqa: S104 - nothing listens there
     "port": ("81", 81),
+    "device": ("cpu", "cpu"),
     "threads": ("3", 3),
     "max_batch_size": ("4", 4),
     "max_queue": ("5", 5),
@@ -97,6 +98,7 @@ def test_each_knob_has_a_flag_that_goes_before_its_variable(monkeypatch: pytest.
         ("port", "abc"),
         ("port", "-1"),
         ("port", "65536"),
+        ("device", "tpu"),
         ("threads", "0"),
         ("max_queue", "0"),
         ("body_timeout_s", "0"),

@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from service.app import Application
+from service.engines.onnx import CPU
+from service.settings import Settings
 from service.telemetry import STAGES, Stages, Telemetry
+from tests.doubles import until
 from tests.service.running import GREEN, RED, Running, running
 from tests.tiny_models import write_version
 
@@ -109,3 +113,12 @@ async def test_loads_are_counted_by_outcome(tmp_path: Path) -> None:
         assert figure("vitrail_loads_total", outcome="failed") == 1
         shown = [figure("vitrail_version_ready", model="colours", version=version) for version in "123"]
     assert shown == [1, 0, 1]
+
+
+async def test_what_a_version_runs_on_is_told(tmp_path: Path) -> None:
+    """The provider that a version runs on stands among the metrics; where the GPU is forbidden it is the CPU's."""
+    write_version(tmp_path, "colours")
+    application = Application(Settings(repository=tmp_path, threads=1, device="cpu"))
+    async with application.life(application.asgi):
+        await until(lambda: application.registry.settled)
+    assert Figures(application.telemetry)("vitrail_version_engine", model="colours", version="1", provider=CPU) == 1

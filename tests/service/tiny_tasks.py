@@ -1,4 +1,4 @@
-"""Tiny models of the tasks that answer with places; what they find depends on how bright the image is."""
+"""Tiny models of all tasks but the first; what most of them find depends on how bright the image is."""
 
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,13 @@ from onnx import TensorProto, helper, numpy_helper
 from contract.card import ModelCard
 from contract.task import Task
 from contract.tensors import DType, TensorSpec
-from tests.tiny_models import COLOURS, SIDE, write_version
+from tests.tiny_models import A_SPEC, COLOURS, SIDE, write_version
 
 _FLOAT, _INT = TensorProto.FLOAT, TensorProto.INT32
+_DTYPES = {_FLOAT: DType.FLOAT32, _INT: DType.INT32, TensorProto.UINT8: DType.UINT8}
+
+A_TRIMAP = A_SPEC.model_copy(update={"trimap": True})
+A_CLIP = A_SPEC.model_copy(update={"frames": 4})
 
 
 def share_model() -> onnx.ModelProto:
@@ -59,15 +63,100 @@ def object_model(*, masks: bool) -> onnx.ModelProto:
     return _model(nodes, outputs, constants)
 
 
-def brightness_model() -> onnx.ModelProto:
-    """Regions: the probability of a pixel is its brightness."""
+def brightness_model(output: str = "probability") -> onnx.ModelProto:
+    """Regions, depth or a matte: the value of a pixel is its brightness."""
     return _model(
         [
             helper.make_node("Mul", ["pixels", "scale"], ["light"]),
-            helper.make_node("ReduceMean", ["light", "channel_axis"], ["probability"], keepdims=0),
+            helper.make_node("ReduceMean", ["light", "channel_axis"], [output], keepdims=0),
         ],
-        {"probability": (_FLOAT, [SIDE, SIDE])},
+        {output: (_FLOAT, [SIDE, SIDE])},
         {"scale": np.float32(1 / 255), "channel_axis": np.int64([3])},
+    )
+
+
+def people_model() -> onnx.ModelProto:
+    """Keypoints: one person whose three joints lie on a diagonal, the score the image's brightness."""
+    return _model(
+        [
+            helper.make_node("Mul", ["pixels", "scale"], ["light"]),
+            helper.make_node("ReduceMean", ["light", "all_axes"], ["brightness"], keepdims=0),
+            helper.make_node("Reshape", ["brightness", "slots"], ["scores"]),
+            helper.make_node("Mul", ["scores", "zero"], ["nothing"]),
+            helper.make_node("Reshape", ["nothing", "slots_of_joints"], ["no_joint"]),
+            helper.make_node("Add", ["no_joint", "joints"], ["keypoints"]),
+        ],
+        {"keypoints": (_FLOAT, [1, 3, 3]), "scores": (_FLOAT, [1])},
+        {
+            "scale": np.float32(1 / 255),
+            "zero": np.float32(0),
+            "all_axes": np.int64([1, 2, 3]),
+            "slots": np.int64([-1, 1]),
+            "slots_of_joints": np.int64([-1, 1, 1, 1]),
+            "joints": np.float32([[[[0.25, 0.25, 0.9], [0.5, 0.5, 0.8], [0.75, 0.75, 0.1]]]]),
+        },
+    )
+
+
+def doubling_model() -> onnx.ModelProto:
+    """Restore: every pixel four times."""
+    return _model(
+        [helper.make_node("Resize", ["images", "", "factors"], ["restored"], mode="nearest")],
+        {"restored": (TensorProto.UINT8, [2 * SIDE, 2 * SIDE, 3])},
+        {"factors": np.float32([1, 2, 2, 1])},
+    )
+
+
+def panoptic_model() -> onnx.ModelProto:
+    """Segment: the bright pixels are segment 0, the others none; the score is always 0.75."""
+    return _model(
+        [
+            helper.make_node("ReduceMean", ["pixels", "channel_axis"], ["grey"], keepdims=0),
+            helper.make_node("Less", ["grey", "half"], ["dark"]),
+            helper.make_node("Cast", ["dark"], ["dark_as_number"], to=_INT),
+            helper.make_node("Neg", ["dark_as_number"], ["segment_map"]),
+            helper.make_node("ReduceMax", ["segment_map", "map_axes"], ["top"], keepdims=0),
+            helper.make_node("Unsqueeze", ["top", "channel_1"], ["slot"]),
+            helper.make_node("Mul", ["slot", "nought"], ["segment_labels"]),
+            helper.make_node("Cast", ["segment_labels"], ["nothing"], to=_FLOAT),
+            helper.make_node("Add", ["nothing", "score"], ["segment_scores"]),
+        ],
+        {"segment_map": (_INT, [SIDE, SIDE]), "segment_labels": (_INT, [1]), "segment_scores": (_FLOAT, [1])},
+        {
+            "channel_axis": np.int64([3]),
+            "half": np.float32(128),
+            "map_axes": np.int64([1, 2]),
+            "channel_1": np.int64([1]),
+            "nought": np.int32(0),
+            "score": np.float32(0.75),
+        },
+    )
+
+
+def trimap_model() -> onnx.ModelProto:
+    """Matte: the trimap itself, in 0…1."""
+    return _model(
+        [
+            helper.make_node("Gather", ["pixels", "last"], ["trimap"], axis=3),
+            helper.make_node("Mul", ["trimap", "scale"], ["alpha"]),
+        ],
+        {"alpha": (_FLOAT, [SIDE, SIDE])},
+        {"last": np.int64(3), "scale": np.float32(1 / 255)},
+        A_TRIMAP.input_shape,
+    )
+
+
+def clip_model() -> onnx.ModelProto:
+    """Classify a clip: each channel's mean over all frames, of the sum of the three."""
+    return _model(
+        [
+            helper.make_node("ReduceMean", ["pixels", "frames_and_places"], ["mean"], keepdims=0),
+            helper.make_node("Mul", ["mean", "scale"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=-1),
+        ],
+        {"probabilities": (_FLOAT, [3])},
+        {"frames_and_places": np.int64([1, 2, 3]), "scale": np.float32(8 / 255)},
+        A_CLIP.input_shape,
     )
 
 
@@ -79,6 +168,11 @@ def write_tiny_repository(root: Path) -> None:
     write_task(root, "middle", Task.DETECT, object_model(masks=False), labels=COLOURS)
     write_task(root, "blobs", Task.SEGMENT, object_model(masks=True), labels=COLOURS)
     write_task(root, "bright", Task.REGIONS, brightness_model(), task_settings={"min_side": 1})
+    write_task(root, "distances", Task.DEPTH, brightness_model("depth"), task_settings={"quantity": "inverse_depth"})
+    write_task(root, "cut-out", Task.MATTE, brightness_model("alpha"))
+    write_task(root, "diagonal", Task.KEYPOINTS, people_model(), task_settings={"names": ["head", "hand", "foot"]})
+    write_task(root, "double", Task.RESTORE, doubling_model())
+    write_task(root, "clips", Task.CLASSIFY_VIDEO, clip_model(), preprocess=A_CLIP)
 
 
 def write_task(root: Path, name: str, task: Task, model: onnx.ModelProto, **changes: Any) -> ModelCard:
@@ -91,7 +185,7 @@ def outputs_of(model: onnx.ModelProto) -> tuple[TensorSpec, ...]:
     return tuple(
         TensorSpec(
             name=value.name,
-            dtype=DType.INT32 if value.type.tensor_type.elem_type == _INT else DType.FLOAT32,
+            dtype=_DTYPES[value.type.tensor_type.elem_type],
             shape=tuple(size.dim_value for size in value.type.tensor_type.shape.dim[1:]),
         )
         for value in model.graph.output
@@ -99,10 +193,13 @@ def outputs_of(model: onnx.ModelProto) -> tuple[TensorSpec, ...]:
 
 
 def _model(
-    nodes: list[onnx.NodeProto], outputs: dict[str, tuple[int, list[int]]], constants: dict[str, Any]
+    nodes: list[onnx.NodeProto],
+    outputs: dict[str, tuple[int, list[int]]],
+    constants: dict[str, Any],
+    input_shape: tuple[int, ...] = A_SPEC.input_shape,
 ) -> onnx.ModelProto:
     """A graph that begins with its images as numbers, ``pixels``."""
-    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", SIDE, SIDE, 3])
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", *input_shape])
     to_numbers = helper.make_node("Cast", ["images"], ["pixels"], to=_FLOAT)
     values = [helper.make_tensor_value_info(name, kind, ["batch", *shape]) for name, (kind, shape) in outputs.items()]
     initialisers = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]

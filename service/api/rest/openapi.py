@@ -44,7 +44,7 @@ def describe(task: TaskDefinition) -> dict[str, Any]:
         for status in sorted({*STATUS.values()} - {499})
     }
     return {
-        "summary": f"{task.task.capitalize()} images",
+        "summary": task.summary,
         "response_model": None,
         "responses": {200: {"model": response, "description": "One result an image, in their order."}, **errors},
         "openapi_extra": {"parameters": [_MODEL, *_query(task), *_HEADERS], "requestBody": _BODY},

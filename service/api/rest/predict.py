@@ -41,9 +41,9 @@ class PredictRoutes:
     default_timeout_s: float
 
     def router(self) -> APIRouter:
-        """One route a task."""
+        """One route for each task that takes images."""
         router = APIRouter(tags=["tasks"])
-        for task in TASKS.values():
+        for task in (task for task in TASKS.values() if not task.clips):
             router.add_api_route(
                 f"/v1/{task.task}", self._route(task), methods=["POST"], name=task.task, **describe(task)
             )
@@ -112,7 +112,8 @@ class PredictRoutes:
 
             # Decoding again is cheaper than having the pixels of every image in flight lie about meanwhile: so there
             # are never more of them in memory than there are workers.
-            pixels = decode(image, self.inference.decode_limits)
+            trimap = answer.version_used.card.preprocess.trimap
+            pixels = decode(image, self.inference.decode_limits, trimap=trimap)[:, :, :3]
             return encode_picture(draw(task.task, pixels, answer.results[0]), media_type)
 
         data = await asyncio.get_running_loop().run_in_executor(self.workers, render)

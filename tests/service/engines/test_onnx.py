@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import TensorProto
 
 from contract.card import ModelCard
+from contract.task import Task
 from contract.tensors import DType, TensorSpec
-from service.engines.onnx import OnnxEngine, UnusableModel
+from service.engines.onnx import CPU, CUDA, OnnxEngine, UnusableModel
 from service.errors import ErrorKind, ServiceError
+from tests.service.tiny_tasks import A_CLIP, clip_model, write_task
 from tests.tiny_models import SIDE, colour_model, write_version
 
 RED = np.full((SIDE, SIDE, 3), (255, 0, 0), np.uint8)
@@ -124,3 +127,20 @@ def test_a_type_that_the_contract_does_not_carry(tmp_path: Path, threads: Thread
     card = write_version(tmp_path, "colours", model=model)
     with pytest.raises(UnusableModel, match="no output like the card's"):
         open_engine(tmp_path, threads, card)
+
+
+@pytest.mark.parametrize("use_gpu", [False, True])
+async def test_the_processor_is_always_there(tmp_path: Path, threads: ThreadPoolExecutor, *, use_gpu: bool) -> None:
+    """The GPU is used only where it is allowed and ONNX Runtime has it; else the CPU is, and says so."""
+    engine = open_engine(tmp_path, threads, write_version(tmp_path, "colours"), use_gpu=use_gpu)
+    assert engine.provider == (CUDA if use_gpu and CUDA in ort.get_available_providers() else CPU)
+    (answer,) = await engine.infer([RED])
+    assert answer.outputs["probabilities"].argmax() == 0
+
+
+async def test_clips_go_through_like_images(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
+    """An engine whose model takes clips answers each of a batch of clips."""
+    card = write_task(tmp_path, "clips", Task.CLASSIFY_VIDEO, clip_model(), preprocess=A_CLIP)
+    clips = [np.broadcast_to(np.roll(RED, channel, axis=2), A_CLIP.input_shape) for channel in (0, 1, 2)]
+    answers = await open_engine(tmp_path, threads, card).infer(clips)
+    assert [int(answer.outputs["probabilities"].argmax()) for answer in answers] == [0, 1, 2]

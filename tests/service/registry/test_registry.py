@@ -209,6 +209,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda folder: edit_card(folder, lambda card: card.update(task="embed")),
         "not those of a model for embed",
     ),
+    "images for a task of clips": (
+        lambda folder: edit_card(folder, lambda card: card.update(task="classify-video")),
+        "a model for classify-video takes clips",
+    ),
     "settings of another task": (
         lambda folder: edit_card(folder, lambda card: card.update(task_settings={"unclip_ratio": 1})),
         "unclip_ratio",

@@ -74,7 +74,7 @@ async def test_requests_are_counted_by_stage_and_batch(service: Running) -> None
     assert found[key("vitrail_queue_depth", **version)] == 0
     assert found[key("vitrail_images_in_flight")] == 0
     assert found[key("vitrail_version_ready", **version)] == 1
-    assert found[key("vitrail_loads_total", outcome="ready")] == 6
+    assert found[key("vitrail_loads_total", outcome="ready")] == 11
 
 
 async def test_refusals_are_counted_by_kind(service: Running) -> None:
@@ -98,7 +98,7 @@ async def test_names_that_callers_make_up_become_no_labels(service: Running) -> 
         ("GET", "/v1/classify", 405),
         ("DELETE", "/v1/models", 405),
         ("PUT", "/healthz", 405),
-        ("GET", "/v1/depth", 404),
+        ("GET", "/v1/classify-video", 404),
         ("POST", "/nothing", 404),
         ("GET", "/v1/models/a/b/c/d", 404),
         ("GET", "/web/../../../etc/passwd", 404),

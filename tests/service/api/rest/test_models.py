@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from contract.card import ModelCard
+from contract.task import Task
 from tests.service.running import Running, running
 from tests.tiny_models import write_version
 
@@ -10,7 +11,8 @@ from tests.tiny_models import write_version
 async def test_the_list_names_every_model(service: Running) -> None:
     """Each model stands there with its task, its versions, and whether it is its task's default."""
     models = {model["name"]: model for model in (await service.client.get("/v1/models")).json()["models"]}
-    assert set(models) == {"colours", "means", "middle", "blobs", "bright"}
+    assert set(models) >= {"colours", "means", "middle", "blobs", "bright", "clips"}
+    assert {model["task"] for model in models.values()} == set(Task)
     assert (models["colours"]["task"], models["colours"]["default"]) == ("classify", True)
     assert [version["version"] for version in models["colours"]["versions"]] == ["1", "2"]
     assert models["colours"]["aliases"] == {"stable": "2"}

@@ -10,10 +10,13 @@ import pytest
 
 from contract.image import decode
 from contract.task import Task
+from contract.tasks.maps import decode_map, decode_pixels
+from contract.tasks.table import TASKS
 from service.app import Application
 from tests.doubles import until
 from tests.service.running import BLACK, BLUE, GREEN, RED, WHITE, Running, encode, picture, running
-from tests.tiny_models import write_version
+from tests.service.tiny_tasks import A_TRIMAP, panoptic_model, trimap_model, write_task
+from tests.tiny_models import COLOURS, write_version
 
 ANSWERS = {
     Task.CLASSIFY: {"classes"},
@@ -21,10 +24,14 @@ ANSWERS = {
     Task.SEGMENT: {"segments"},
     Task.EMBED: {"embedding", "dimension"},
     Task.REGIONS: {"regions"},
+    Task.DEPTH: {"map", "quantity"},
+    Task.MATTE: {"map"},
+    Task.KEYPOINTS: {"people"},
+    Task.RESTORE: {"map"},
 }
 
 
-@pytest.mark.parametrize("task", Task)
+@pytest.mark.parametrize("task", ANSWERS)
 async def test_every_task_answers_in_its_form(service: Running, task: Task) -> None:
     """A result tells the image's size and what the task found; the answer tells model, times and request."""
     response = await service.ask(f"/v1/{task}", WHITE)
@@ -34,6 +41,70 @@ async def test_every_task_answers_in_its_form(service: Running, task: Task) -> N
     assert set(answer["results"][0]) == {"image", *ANSWERS[task]}
     assert answer["results"][0]["image"] == {"width": 12, "height": 10}
     assert len(answer["results"][0][min(ANSWERS[task] - {"dimension"})]) > 0
+
+
+def test_every_task_of_images_is_tried_here() -> None:
+    """The table above, which the tests of this file go through, holds every task that takes images."""
+    assert set(ANSWERS) == {task.task for task in TASKS.values() if not task.clips}
+
+
+async def test_clips_have_no_route_for_images(service: Running) -> None:
+    """A model of clips is loaded and listed, its golden outputs replayed; an image cannot be sent to it."""
+    model = (await service.client.get("/v1/models/clips")).json()
+    assert (model["task"], model["versions"][0]["state"]) == ("classify-video", "ready")
+    assert (await service.ask("/v1/classify-video", RED)).status_code == 404
+    assert (await service.ask("/v1/classify?model=clips", RED)).json()["code"] == "model_not_found"
+
+
+async def test_maps_come_as_pictures_or_as_numbers(service: Running) -> None:
+    """Depth and matte come as the PNG or the NPY that is asked for, of the image's size and with its values."""
+    grey = picture(51, 51, 51)
+    for task in ("depth", "matte"):
+        for encoding in ("png", "npy"):
+            dense = (await service.ask(f"/v1/{task}?encoding={encoding}", grey)).json()["results"][0]["map"]
+            assert dense["format"] == encoding
+            np.testing.assert_allclose(decode_map(dense), np.full((10, 12), 0.2), atol=1e-3)
+
+
+async def test_people_are_found_where_they_are(service: Running) -> None:
+    """Key points come by name, in pixels of the image as sent."""
+    (person,) = (await service.ask("/v1/keypoints", WHITE)).json()["results"][0]["people"]
+    joints = [(point["name"], point["x"], point["y"]) for point in person["keypoints"]]
+    assert joints == [("head", 3, 2.5), ("hand", 6, 5), ("foot", 9, 7.5)]
+    assert person["box"] == {"x1": 3, "y1": 2.5, "x2": 6, "y2": 5}
+    assert (await service.ask("/v1/keypoints", BLACK)).json()["results"][0]["people"] == []
+
+
+async def test_a_restored_picture_is_enlarged(service: Running) -> None:
+    """What a model that doubles gives back is twice the image as sent, in its colours."""
+    dense = (await service.ask("/v1/restore", RED)).json()["results"][0]["map"]
+    np.testing.assert_array_equal(decode_pixels(dense), np.full((20, 24, 3), (255, 0, 0), np.uint8))
+
+
+async def test_a_trimap_travels_as_alpha(tmp_path: Path) -> None:
+    """A model that wants a trimap gets the alpha channel; a picture without one is refused, and told why."""
+    write_task(tmp_path, "cut-out", Task.MATTE, trimap_model(), preprocess=A_TRIMAP)
+    rgba = np.full((8, 8, 4), 200, np.uint8)
+    rgba[:, :, 3] = np.repeat([0, 128, 255, 0], 2)
+    async with running(tmp_path) as service:
+        dense = (await service.ask("/v1/matte?encoding=npy", encode(rgba))).json()["results"][0]["map"]
+        drawn = await service.ask("/v1/matte", encode(rgba), Accept="image/png")
+        refused = await service.ask("/v1/matte", RED)
+    np.testing.assert_allclose(decode_map(dense), rgba[:, :, 3] / 255, atol=1e-6)
+    assert decode(drawn.content)[4, 5].tolist() == [200, 200, 200]
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_image")
+    assert "alpha channel is the trimap" in refused.json()["detail"]
+
+
+async def test_a_panoptic_model_answers_like_one_of_instances(tmp_path: Path) -> None:
+    """Each segment of a panoptic model has its label, score and mask."""
+    write_task(tmp_path, "scene", Task.SEGMENT, panoptic_model(), labels=COLOURS)
+    half = np.zeros((16, 16, 3), np.uint8)
+    half[:, 8:] = 255
+    async with running(tmp_path) as service:
+        (segment,) = (await service.ask("/v1/segment", encode(half))).json()["results"][0]["segments"]
+    assert (segment["label"], segment["score"], segment["area"]) == ("red", 0.75, 128)
+    assert segment["box"] == {"x1": 8, "y1": 0, "x2": 16, "y2": 16}
 
 
 async def test_many_images_keep_their_order(service: Running) -> None:
@@ -70,6 +141,8 @@ async def test_the_model_is_chosen_by_its_selector(service: Running, selector: s
         ("/v1/classify?top_k=0", 422, "invalid_parameters"),
         ("/v1/classify?unknown=1", 422, "invalid_parameters"),
         ("/v1/embed?encoding=png", 422, "invalid_parameters"),
+        ("/v1/depth?encoding=json", 422, "invalid_parameters"),
+        ("/v1/keypoints?max_people=0", 422, "invalid_parameters"),
         ("/v1/detect?labels=zebra", 422, "invalid_parameters"),
         ("/v1/segment?mask_format=gif", 422, "invalid_parameters"),
     ],
@@ -171,14 +244,16 @@ async def test_a_caller_who_leaves_stops_the_work(service: Running, heard: int) 
 
 
 @pytest.mark.parametrize("media_type", ["image/png", "image/jpeg"])
-@pytest.mark.parametrize("task", Task)
+@pytest.mark.parametrize("task", ANSWERS)
 @pytest.mark.parametrize("image", [WHITE, BLACK, picture(255, 255, 255, width=1, height=1)], ids=["all", "none", "dot"])
 async def test_a_picture_of_the_answer(service: Running, media_type: str, task: Task, image: bytes) -> None:
-    """Any task's answer can be drawn, with findings or without, on any size; it has the image's size."""
+    """Any task's answer can be drawn, with findings or without, on any size; it has the image's size, or twice that."""
     response = await service.ask(f"/v1/{task}", image, Accept=f"{media_type}, */*;q=0.1")
     assert response.headers["content-type"] == media_type, response.text
     assert response.headers["server-timing"]
-    assert decode(response.content).shape == decode(image).shape
+    height, width, _ = decode(image).shape
+    larger = 2 if task is Task.RESTORE else 1
+    assert decode(response.content).shape == (larger * height, larger * width, 3)
 
 
 async def test_what_is_found_is_drawn(service: Running) -> None:

@@ -1,0 +1,1 @@
+"""The commands of `vitrail-build` that are more than a call of the pipeline, one file each."""

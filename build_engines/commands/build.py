@@ -1,0 +1,197 @@
+"""`vitrail-build build`: from names, or a user's own code, to certified versions."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from build_engines.catalog.entry import HEAD_TASKS, Entry, PyramidHead
+from build_engines.catalog.loader import UnknownEntry, defaults, entries, find
+from build_engines.commands.build_many import build_many
+from build_engines.report import ConsoleReport, JsonReport, Report
+from contract.repository import Repository
+from contract.task import Task
+
+if TYPE_CHECKING:
+    from build_engines.artifact import Order, Weights
+    from build_engines.cache import Cache
+
+_INTERRUPTED = 130
+"""The exit status of a command that Ctrl-C ended, by the shells' convention."""
+_MISUSED = 2
+_HEAD_CLASSES = {Task.DETECT: 80, Task.SEGMENT: 150}
+"""COCO's, and ADE20K's."""
+
+
+def command(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME…", help="Catalogue entries, timm:NAME, or transformers:TYPE.")
+    ] = None,
+    *,
+    default: Annotated[bool, typer.Option("--default", help="Build the default models that are absent.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Build the whole catalogue.")] = False,
+    repository: Annotated[Path, typer.Option(help="The model repository.")] = Path("model_repository"),
+    weights: Annotated[str, typer.Option(help="'pretrained', 'random', or the path of a checkpoint.")] = "pretrained",
+    resolution: Annotated[int | None, typer.Option(min=1, max=8192, help="Side of the square input.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="Default: the next free one.")] = None,
+    images: Annotated[Path | None, typer.Option(help="A folder of photographs to verify with.")] = None,
+    task: Annotated[Task | None, typer.Option(help="What the model shall do, where its name leaves that open.")] = None,
+    head: Annotated[str | None, typer.Option(help=f"Join a head: {', '.join(HEAD_TASKS)}.")] = None,
+    classes: Annotated[int | None, typer.Option(min=1, help="How many classes the head has.")] = None,
+    factory: Annotated[str | None, typer.Option("--entry", help="Your own code: package.module:factory.")] = None,
+    code_path: Annotated[Path, typer.Option(help="The folder that --entry is imported from.")] = Path(),
+    kwargs: Annotated[str, typer.Option(help="The factory's arguments, as JSON.")] = "{}",
+    name: Annotated[str | None, typer.Option(help="What the model shall be called.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="Also compile for: onnxruntime (no), tensorrt, tensorrt-rtx.")
+    ] = "onnxruntime",
+    precision: Annotated[str, typer.Option(help="Of the compiled plan: fp32, fp16, bf16.")] = "fp32",
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="How many builds run at once, each in a process.")] = 1,
+    patience: Annotated[
+        float, typer.Option(min=1, help="Seconds that one build may take, with --all or --jobs.")
+    ] = 1800,
+    results: Annotated[
+        Path | None, typer.Option(help="Append outcomes here; those that stand there are not repeated.")
+    ] = None,
+    discard: Annotated[bool, typer.Option("--discard", help="Keep the outcomes only, not the versions.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Certify anew what was certified before.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines to stdout and nothing else.")] = False,
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show where in the code a step failed.")] = False,
+) -> None:
+    """Build models, verify them against their sources, and write them into the repository."""
+    report: Report = JsonReport() if as_json else ConsoleReport()
+    target = Repository(repository)
+    try:
+        if everything or jobs > 1:
+            several = [entry.name for entry in entries()] if everything else list(names or [])
+            options = _options(repository, weights, resolution, images, engine, precision, no_cache=no_cache)
+            failed = build_many(several, options, target, jobs, patience, results, report, discard=discard)
+            raise typer.Exit(1 if failed else 0)
+        if factory:
+            wanted = [_own_code(factory, code_path, kwargs, task, name, resolution)]
+        else:
+            wanted = [
+                _with(entry, task, head, classes, name)
+                for entry in _wanted(names or [], target, report, default=default)
+            ]
+    except (UnknownEntry, ValidationError, json.JSONDecodeError) as error:
+        report.refused(_readable(error))
+        raise typer.Exit(_MISUSED) from error
+    except KeyboardInterrupt as interruption:
+        raise typer.Exit(_INTERRUPTED) from interruption
+    if not wanted:
+        return
+    # torch takes seconds to import; `list` and a complete repository need not wait for it.
+    from build_engines.artifact import Order  # noqa: PLC0415
+    from build_engines.cache import Cache  # noqa: PLC0415
+
+    cache = None if no_cache else Cache(cache_folder())
+    for entry in wanted:
+        order = Order(entry, target, _weights(weights), resolution, version, images, engine, precision)  # type: ignore[arg-type]  # checked below
+        _build(order, cache, report, traceback=traceback)
+
+
+def cache_folder() -> Path:
+    """Where certified models are kept for the next build: ``VITRAIL_CACHE``, else the user's cache folder."""
+    chosen = os.environ.get("VITRAIL_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "vitrail"
+
+
+def _build(order: "Order", cache: "Cache | None", report: Report, *, traceback: bool) -> None:
+    from build_engines.artifact import StepFailed  # noqa: PLC0415
+    from build_engines.pipeline import build  # noqa: PLC0415
+
+    report.begins(order.entry.name)
+    try:
+        report.built(build(order, report, cache))
+    except KeyboardInterrupt as interruption:
+        report.interrupted(order.entry.name)
+        raise typer.Exit(_INTERRUPTED) from interruption
+    except StepFailed as failure:
+        report.failed(order.entry.name, failure)
+        if traceback:
+            raise
+        raise typer.Exit(1) from failure
+
+
+def _wanted(names: list[str], repository: Repository, report: Report, *, default: bool) -> list[Entry]:
+    """The entries to build; of the defaults, those that the repository lacks."""
+    wanted = [find(name) for name in names]
+    if default:
+        for entry in defaults():
+            if repository.versions(entry.name):
+                report.present(entry.name)
+            else:
+                wanted.append(entry)
+    elif not wanted:
+        raise UnknownEntry(
+            "name what to build: entries of the catalogue, timm:NAME, transformers:TYPE, --entry, --default or --all"
+        )
+    return list({entry.name: entry for entry in wanted}.values())
+
+
+def _with(entry: Entry, task: Task | None, head: str | None, classes: int | None, name: str | None) -> Entry:
+    """The entry with another task, head or name; ValidationError where they do not go together."""
+    changes: dict[str, Any] = {}
+    if head is not None:
+        if head not in HEAD_TASKS:
+            raise UnknownEntry(f"there is no head {head!r}; there are {', '.join(HEAD_TASKS)}")
+        task = task or HEAD_TASKS[head][0]
+        joined = PyramidHead(kind=head, classes=classes or _HEAD_CLASSES[task])  # type: ignore[arg-type]  # checked above
+        changes |= {"head": joined, "labels": None, "published": {}, "name": f"{entry.name}_{head}"}
+    if task is not None:
+        changes["task"] = task
+    if name is not None:
+        changes["name"] = name
+    return Entry.model_validate(entry.model_dump() | changes) if changes else entry
+
+
+def _own_code(
+    factory: str, code_path: Path, kwargs: str, task: Task | None, name: str | None, resolution: int | None
+) -> Entry:
+    from build_engines.catalog.external import entry_from  # noqa: PLC0415
+
+    options = json.loads(kwargs)
+    if not isinstance(options, dict):
+        raise UnknownEntry(f"--kwargs must be a JSON object, such as '{{\"depth\": 12}}', not {kwargs}")
+    if task is None:
+        raise UnknownEntry("say with --task what the model does: " + ", ".join(Task))
+    return entry_from(factory, code_path, options, task, name=name, resolution=resolution)
+
+
+def _options(
+    repository: Path,
+    weights: str,
+    resolution: int | None,
+    images: Path | None,
+    engine: str,
+    precision: str,
+    *,
+    no_cache: bool,
+) -> list[str]:
+    """The options that every process of several is given."""
+    given = {"--repository": repository, "--weights": weights, "--resolution": resolution, "--images": images}
+    given |= {"--engine": engine, "--precision": precision}
+    pairs = [text for option, value in given.items() if value is not None for text in (option, str(value))]
+    return [*pairs, *(["--no-cache"] if no_cache else [])]
+
+
+def _weights(text: str) -> "Weights":
+    if text == "pretrained":
+        return "pretrained"
+    return "random" if text == "random" else Path(text)
+
+
+def _readable(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{where}: {first['msg']}" if where else str(first["msg"])
+    if isinstance(error, json.JSONDecodeError):
+        return f"--kwargs is not JSON: {error}"
+    return str(error)

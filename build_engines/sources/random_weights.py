@@ -1,0 +1,95 @@
+"""Random weights in which every part of a network counts.
+
+Libraries initialise for the first step of training: last layers are zero, branches are scaled by 1e-6, biases of
+detectors make every score alike. A network like that computes almost nothing, and a certificate of it would prove
+almost nothing. Here every tensor is drawn so that activations keep their size from layer to layer (He et al., 2015,
+section 2.2), from a seed made of its name: equal in every build, and in every library that names it so.
+"""
+
+import zlib
+from contextlib import suppress
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_SPREAD = 0.1
+"""Standard deviation of what should be near 0 (biases) or near 1 (scales)."""
+
+
+def fill(network: nn.Module) -> None:
+    """Draw all parameters and the running statistics of normalisations, in place; other buffers stay as they are.
+
+    Where the shape of its pixels is known, `settle` should follow.
+    """
+    statistics = _running_statistics(network)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if parameter.is_floating_point():
+                parameter.copy_(_drawn(name, parameter))
+        for name, buffer in network.named_buffers():
+            if name in statistics:
+                buffer.copy_(_statistic(name, buffer))
+
+
+def settle(network: nn.Module, shape: tuple[int, ...]) -> None:
+    """Set every batch normalisation's statistics to those that it sees in pictures f32 ``shape`` ([B,3,H,W] …).
+
+    A network without this multiplies or divides its activations by some factor in each of its layers, and after fifty
+    of them all pictures look alike, or overflow. A network that does not run at this size is left as it is: counting
+    its work, which comes next, says so.
+    """
+    layers = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]  # noqa: SLF001
+    before = [(layer.momentum, layer.training) for layer in layers]
+    for layer in layers:
+        layer.momentum = 1.0
+        layer.train()
+    try:
+        with torch.inference_mode(), suppress(RuntimeError, AssertionError, ValueError):
+            network(pictures(shape))
+    finally:
+        for layer, (momentum, training) in zip(layers, before, strict=True):
+            layer.momentum = momentum
+            layer.train(training)
+
+
+def pictures(shape: tuple[int, ...]) -> Tensor:
+    """Normalised pixels f32 of this shape with structure at every scale: coarse noise, enlarged, and finer upon it."""
+    generator = torch.Generator().manual_seed(0)
+    flat = (int(np.prod(shape[:-3])), *shape[-3:])
+    result = torch.zeros(flat)
+    for cells in (2, 4, 8, 16, 64):
+        coarse = torch.randn(flat[0], flat[1], cells, cells, generator=generator)
+        result += functional.interpolate(coarse, size=flat[-2:], mode="bilinear", align_corners=False) / 2
+    return result.reshape(shape)
+
+
+def _running_statistics(network: nn.Module) -> set[str]:
+    """Names of the buffers that hold a batch normalisation's mean and variance, frozen ones included."""
+    return {name for name, _ in network.named_buffers() if name.rsplit(".", 1)[-1] in {"running_mean", "running_var"}}
+
+
+def _drawn(name: str, parameter: Tensor) -> Tensor:
+    random = _generator(name)
+    values = random.standard_normal(tuple(parameter.shape))
+    if parameter.ndim <= 1:
+        # A vector is a scale (a normalisation's, a layer's) or a bias.
+        values = _SPREAD * values + (1.0 if name.rsplit(".", 1)[-1] in {"weight", "gamma"} else 0.0)
+    else:
+        fan_in = max(1, int(np.prod(parameter.shape[1:])))
+        values *= np.sqrt(1 / fan_in)
+    return torch.from_numpy(np.asarray(values)).to(parameter.dtype)
+
+
+def _statistic(name: str, buffer: Tensor) -> Tensor:
+    random = _generator(name)
+    shape = tuple(buffer.shape)
+    values = (
+        random.uniform(0.5, 1.5, shape) if name.endswith("running_var") else _SPREAD * random.standard_normal(shape)
+    )
+    return torch.from_numpy(np.asarray(values)).to(buffer.dtype)
+
+
+def _generator(name: str) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
