@@ -12,7 +12,7 @@ from torch import nn
 
 from build_engines.catalog.entry import Entry, Normalisation
 from build_engines.graph_network import GraphNetwork
-from contract.card import Certificate, Figures
+from contract.card import Certificate, Figures, Plan
 from contract.preprocess import Floats, Pixels, PreprocessSpec
 from contract.repository import Repository
 
@@ -119,7 +119,7 @@ class Artifact:
     """What the engine answers to the first `GOLDEN_BATCH_SIZE` samples."""
     batch_sizes: tuple[int, ...] | None = None
     certificate: Certificate | None = None
-    plans: tuple[tuple[Any, bytes], ...] = ()
+    plans: tuple[tuple[Plan, bytes], ...] = ()
     """What was compiled beside the model, with its files' content."""
     plan_problem: str | None = None
     """Why there is no plan, where one was asked for and could not be made; the version is served without it."""

@@ -148,6 +148,7 @@ def _card(artifact: Artifact, version: int) -> ModelCard:
             ),
             figures=known(artifact.figures),
             certificate=known(artifact.certificate),
+            plans=tuple(plan for plan, _ in artifact.plans),
         )
     except ValidationError as error:
         raise BuildFailure(f"the card would not be valid: {error}", "mend the catalogue entry") from error

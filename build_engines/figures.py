@@ -35,6 +35,8 @@ STEP = Step("figures", measure, requires=("network", "preprocess"), ensures=("fi
 
 def of_network(network: nn.Module, spec: PreprocessSpec) -> Figures:
     """Parameters, and the work of one input; BuildFailure if the network does not run at this size."""
+    # The counter follows gradients where a parameter wants one, and there are none.
+    network.requires_grad_(requires_grad=False)
     counter = FlopCounterMode(display=False)
     shape = spec.input_shape
     pixels = torch.zeros(1, *shape[:-3], shape[-1], *shape[-3:-1])

@@ -107,7 +107,7 @@ class _Case:
     def _restless(self, batch: Recording) -> Diagnosis | None:
         """The same batch twice."""
         again = self._record(self._images)
-        pairs = list(zip(batch.calls, again.calls, strict=True))
+        pairs = batch.paired(again)
         if _gap(pairs[-1][0].outputs, pairs[-1][1].outputs) <= _REPEATABILITY:
             return None
         first, error = _first_apart(pairs, _REPEATABILITY)
@@ -125,13 +125,12 @@ class _Case:
         """The batch against its images, each alone."""
         singles = [self._record(self._images[slot : slot + 1]) for slot in range(len(self._images))]
         batch = self._record(self._images, singles[0])
-        together = [_together([single.calls[index] for single in singles]) for index in range(len(batch.calls))]
-        pairs = list(zip(together, batch.calls, strict=True))
-        if _gap(together[-1].outputs, batch.last.outputs) <= TOLERANCE:
+        pairs = _together(singles).paired(batch)
+        if _gap(pairs[-1][0].outputs, pairs[-1][1].outputs) <= TOLERANCE:
             return None
         first, error = _first_apart(pairs, TOLERANCE)
         what = "answers an image in the batch otherwise than the same image alone: it mixes the images of a batch"
-        return self._in_network(first, together[-1], batch.last, error, what)
+        return self._in_network(first, *pairs[-1], error, what)
 
     def _normalised_otherwise(self, batch: Recording) -> Diagnosis | None:
         """What the network takes inside the compiled module, against the normalisation that it expects."""
@@ -265,20 +264,29 @@ def _gap(expected: tuple[tuple[Imprint, ...], ...], actual: tuple[tuple[Imprint,
     """Largest difference of the tensors that can be compared."""
     gaps = [
         difference(first, second)
-        for these, those in zip(expected, actual, strict=True)
-        if len(these) == len(those)
+        for these, those in zip(expected, actual, strict=False)
+        if len(these) == len(those)  # Otherwise its shape does not tell what belongs to which image.
         for first, second in zip(these, those, strict=True)
     ]
     return max(gaps, default=0.0)
 
 
-def _together(calls: list[Call]) -> Call:
-    """One call for the images, each of which was alone."""
-    inputs, outputs = (
-        tuple(tuple(brief[0] for brief in briefs) for briefs in zip(*group, strict=True))
-        for group in ([call.inputs for call in calls], [call.outputs for call in calls])
+def _together(singles: list[Recording]) -> Recording:
+    """The calls that all the images had, each of which was alone, as one recording by slots."""
+    numbered = [single.numbered() for single in singles]
+    common = [key for key in numbered[0] if all(key in other for other in numbered)]
+    calls = [[other[key] for other in numbered] for key in common]
+    return Recording(
+        tuple(
+            Call(group[0].module, _slots([call.inputs for call in group]), _slots([call.outputs for call in group]))
+            for group in calls
+        )
     )
-    return Call(calls[0].module, inputs, outputs)
+
+
+def _slots(tensors: list[tuple[tuple[Imprint, ...], ...]]) -> tuple[tuple[Imprint, ...], ...]:
+    """By tensor and image, what comes by image and tensor."""
+    return tuple(tuple(brief[0] for brief in briefs) for briefs in zip(*tensors, strict=True))
 
 
 def _finite(tensors: tuple[tuple[Imprint, ...], ...]) -> bool:

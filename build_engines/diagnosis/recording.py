@@ -1,5 +1,6 @@
 """What every module of a torch network takes and gives, in brief: enough to compare, too little to fill the memory."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -78,6 +79,20 @@ class Recording:
         """The call of the outermost module."""
         return self.calls[-1]
 
+    def numbered(self) -> dict[tuple[str, int], Call]:
+        """The calls by module and how often it was called before; Python code may take another way in another run."""
+        counts: Counter[str] = Counter()
+        found = {}
+        for call in self.calls:
+            found[call.module, counts[call.module]] = call
+            counts[call.module] += 1
+        return found
+
+    def paired(self, other: "Recording") -> list[tuple[Call, Call]]:
+        """The calls that both have, in this one's order; the last pair is that of the outermost module."""
+        theirs = other.numbered()
+        return [(call, theirs[key]) for key, call in self.numbered().items() if key in theirs]
+
 
 def record(network: nn.Module, images: Pixels, alone: Recording | None = None) -> Recording:
     """Run the network and note what its modules take and give.
@@ -99,7 +114,9 @@ class _Recorder:
     def __init__(self, count: int, alone: Recording | None) -> None:
         self.calls: list[Call] = []
         self._count = count
-        self._alone = alone
+        self._alone = {} if alone is None else alone.numbered()
+        self._divides = alone is not None
+        self._counts: Counter[str] = Counter()
         self._open: list[tuple[Array, ...]] = []
 
     def enter(self, _: nn.Module, positional: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -108,8 +125,8 @@ class _Recorder:
 
     def leave(self, name: str, _: nn.Module, __: Any, outputs: Any) -> None:
         """Note the call."""
-        index = len(self.calls)
-        alone = None if self._alone is None else self._alone.calls[index]
+        alone = self._alone.get((name, self._counts[name]))
+        self._counts[name] += 1
         inputs = self._brief(self._open.pop(), None if alone is None else alone.inputs)
         given = self._brief(tuple(_arrays(outputs)), None if alone is None else alone.outputs)
         self.calls.append(Call(name, inputs, given))
@@ -117,8 +134,10 @@ class _Recorder:
     def _brief(
         self, tensors: tuple[Array, ...], alone: tuple[tuple[Imprint, ...], ...] | None
     ) -> tuple[tuple[Imprint, ...], ...]:
-        if alone is None:
+        if not self._divides:
             return tuple((imprint(values),) for values in tensors)
+        if alone is None or len(alone) != len(tensors):
+            return ((),) * len(tensors)
         pairs = zip(tensors, alone, strict=True)
         return tuple(tuple(map(imprint, _divided(values, single[0].shape, self._count))) for values, single in pairs)
 

@@ -110,6 +110,17 @@ class WrongSlotAtThree(nn.Module):
         return features[(slots + (count == 3).to(torch.int64)) % count]
 
 
+class OtherWayInCompany(nn.Module):
+    """Takes another way through its parts where there is more than one image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act = nn.Tanh()
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.act(features) if features.shape[0] > 1 else features
+
+
 class BatchStatistics(nn.BatchNorm2d):
     """Normalises by the statistics of the batch that it is given, in evaluation too."""
 

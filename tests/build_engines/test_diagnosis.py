@@ -111,6 +111,14 @@ def test_batch_statistics_are_named(tmp_path: Path) -> None:
     assert "mixes the images of a batch" in found.explanation
 
 
+def test_another_way_in_company_is_named(tmp_path: Path) -> None:
+    """A module whose Python code decides by the batch size is named, though its parts are not called alike."""
+    artifact = exported(tmp_path, planted_bugs.Network(planted_bugs.OtherWayInCompany()), "tracer")
+    refused(artifact)
+    assert "mixes the images" in diagnosis_of(artifact, 2).explanation
+    assert diagnosis_of(artifact, 2).first_module == LAST
+
+
 @pytest.mark.parametrize("exporter", ["torch.export", "tracer"])
 def test_a_module_left_out_is_named(exporter: Exporter, tmp_path: Path) -> None:
     """A part that is skipped on export, as Next-ViT's normalisations are, is named though it left no node."""

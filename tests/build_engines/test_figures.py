@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 from build_engines import figures
 from build_engines.artifact import BuildFailure
@@ -18,6 +20,23 @@ def test_figures_are_counted() -> None:
     counted = figures.of_network(Classifier(), a_spec(256))
     assert counted.parameters == 8 * 27 + 8 + 8 * 7 + 7
     assert counted.gmacs == pytest.approx((128 * 128 * 8 * 27 + 8 * 7) / 1e9, abs=5e-5)
+
+
+class WithToken(nn.Module):
+    """Passes a parameter itself through one of its modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(1, 4))
+        self.layer = nn.Linear(4, 2)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.layer(self.token).expand(len(pixels), -1)
+
+
+def test_a_parameter_may_be_an_input() -> None:
+    """A network that passes a parameter through a module, as class tokens go, is counted too."""
+    assert figures.of_network(WithToken(), a_spec()).parameters == 14
 
 
 def test_a_size_that_does_not_run_is_refused() -> None:
