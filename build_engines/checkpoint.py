@@ -68,7 +68,7 @@ def load(network: nn.Module, tensors: StateDict, file: str, mapping: Literal["by
 
 
 def part(tensors: StateDict, prefix: str) -> StateDict:
-    """The tensors of one module of a network: those whose names begin so, without the prefix; empty if there are none."""
+    """One module's tensors: those whose names begin so, without the prefix; empty if there are none."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 

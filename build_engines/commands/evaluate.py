@@ -1,28 +1,23 @@
 """`vitrail-build evaluate`: how accurate a version is on a data set."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from build_engines.commands.measuring import failed, interrupted, progress
 from build_engines.evaluation.kinds import Kind, MaskValues
 from build_engines.report import print_json
 from contract.repository import Repository
 
 if TYPE_CHECKING:
     # For their types only: the modules bring torch, which takes seconds.
-    from build_engines.artifact import BuildFailure
-    from build_engines.evaluation.run import Advance, Outcome
+    from build_engines.evaluation.run import Outcome
     from contract.card import ModelCard
 
-_INTERRUPTED = 130
-"""The exit status of a command that Ctrl-C ended, by the shells' convention."""
 _NAMED = 5
 """How many unreadable pictures are named to a person."""
 
@@ -58,31 +53,19 @@ def command(
         card = read_card(target, model)
         served = ServedModel(target, card, threads or available_cpus())
         found = open_data_set(data, kind, annotations, mask_values)
-        with _progress(card.name, show=not as_json) as advance:
+        with progress(card.name, show=not as_json) as advance:
             outcome = evaluate(served, found, batch_size, limit, advance)
         name = _name(dataset or data.resolve().name, outcome)
         if not dry_run:
             write_result(target, card, outcome, name)
     except BuildFailure as failure:
-        _fail(model, failure, as_json=as_json)
-        raise typer.Exit(1) from failure
+        raise failed(model, failure, as_json=as_json) from failure
     except KeyboardInterrupt as interruption:
-        _interrupt(model, as_json=as_json)
-        raise typer.Exit(_INTERRUPTED) from interruption
+        raise interrupted(model, as_json=as_json) from interruption
     if as_json:
         print_json(_event(card, outcome, name, time.perf_counter() - start, written=not dry_run))
     else:
         _print(card, outcome, name, written=not dry_run)
-
-
-@contextmanager
-def _progress(model: str, *, show: bool) -> "Iterator[Advance]":
-    """A bar on stderr, which shows on a terminal only."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not (show and console.is_terminal)) as progress:
-        bar = progress.add_task(model, total=None)
-        yield lambda done, total: progress.update(bar, completed=done, total=total)
 
 
 def _name(dataset: str, outcome: "Outcome") -> str:
@@ -118,27 +101,12 @@ def _print(card: "ModelCard", outcome: "Outcome", dataset: str, *, written: bool
         remarks.print(f"    {item.path}: {item.reason}", markup=False)
     if not card.provenance.trained:
         remarks.print("! random weights: the figures mean nothing", style="yellow", markup=False)
-    table = Table(title=f"{card.name}:{card.version} on {dataset}, {outcome.images} pictures")
+    table = Table()
     table.add_column("metric")
     table.add_column("value", justify="right")
     for metric, value in outcome.metrics.items():
         table.add_row(metric, f"{value:.4f}")
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(f"{card.name}:{card.version} on {dataset}, {outcome.images} pictures", markup=False)
+    console.print(table)
     remarks.print("written into the card" if written else "the card is left as it was", markup=False)
-
-
-def _fail(model: str, failure: "BuildFailure", *, as_json: bool) -> None:
-    if as_json:
-        print_json({"event": "failed", "model": model, "reason": failure.reason, "remedy": failure.remedy})
-        return
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"✗ {model}: {failure.reason}", style="red", markup=False)
-    console.print(f"  What to do: {failure.remedy}", markup=False)
-
-
-def _interrupt(model: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"event": "interrupted", "model": model})
-        return
-    console = Console(stderr=True, highlight=False)
-    console.print(f"✗ {model}: interrupted; the card is as it was", style="red", markup=False)

@@ -9,7 +9,9 @@ from typing import Any
 from build_engines.artifact import BuildFailure
 from build_engines.evaluation.kinds import Kind, MaskValues
 
-PICTURES = frozenset(".jpg .jpeg .png .webp .bmp .gif .tif .tiff .avif .jp2 .ppm .pgm".split())
+PICTURES = frozenset(
+    [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm"]
+)
 """The suffixes of what counts as a picture, in lower case."""
 
 _COCO_KEYS = {"images", "annotations", "categories"}
@@ -104,7 +106,7 @@ def _coco(folder: Path, annotations: Path | None) -> CocoInstances | None:
     if file is None:
         return None
     content = _read_json(file)
-    if not isinstance(content, dict) or not _COCO_KEYS <= content.keys():
+    if not isinstance(content, dict) or not content.keys() >= _COCO_KEYS:
         if annotations is None:
             return None
         raise BuildFailure(f"{file.name} has not the form of COCO's instances", f"it needs {sorted(_COCO_KEYS)}")

@@ -96,7 +96,7 @@ class CocoScorer:
             # A result's area is that of its mask where it has one, else of its box.
             drop = "bbox" if kind == "segm" else "segmentation"
             results = [{key: value for key, value in item.items() if key != drop} for item in self._found]
-            evaluation = COCOeval(truth, truth.loadRes(results), kind)  # type: ignore[arg-type]  # a list of dicts
+            evaluation = COCOeval(truth, truth.loadRes(results), kind)
             evaluation.params.imgIds = sorted(set(self._seen))
             evaluation.params.catIds = sorted(set(self._category.values()))
             evaluation.evaluate()

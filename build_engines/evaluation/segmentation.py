@@ -90,7 +90,7 @@ class MaskScorer:
         nothing = self._classes if self._background is None else self._by_label[self._background]
         given = np.full((size["height"], size["width"]), nothing, np.int64)
         for segment in reversed(answer["segments"]):
-            mask: RleMask = segment["mask"]  # type: ignore[assignment,typeddict-item]  # run lengths are asked for
+            mask: RleMask = segment["mask"]  # type: ignore[assignment]  # run lengths are asked for
             given[decode_rle(mask)] = self._by_label[segment["index"]]
         return given
 

@@ -49,9 +49,7 @@ def centred(boxes: Tensor) -> Tensor:
     return torch.cat([(low + high) / 2, high - low], dim=-1)
 
 
-def decode(
-    starts: Tensor, deltas: Tensor, weights: tuple[float, float] = (1.0, 1.0)
-) -> Tensor:
+def decode(starts: Tensor, deltas: Tensor, weights: tuple[float, float] = (1.0, 1.0)) -> Tensor:
     """Boxes f32 [...,4] (xyxy, clipped to 0…1) from where they start f32 [...,4] (centred) and the regression.
 
     The deltas move the centre by shares of the start's size, and stretch it by powers of e; they are first divided by

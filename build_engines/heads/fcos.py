@@ -68,7 +68,7 @@ class Fcos(nn.Module):
 
 
 def around(centres: Tensor, distances: Tensor) -> Tensor:
-    """Boxes f32 [...,4] (xyxy, clipped to 0…1) from a point f32 [...,2] and its distances to left, top, right, bottom."""
+    """Boxes f32 [...,4] (xyxy, in 0…1) from points f32 [...,2] and the distances to left, top, right, bottom."""
     return torch.cat([centres - distances[..., :2], centres + distances[..., 2:]], dim=-1).clamp(0, 1)
 
 

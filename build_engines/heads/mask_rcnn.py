@@ -98,7 +98,7 @@ class _BoxHead(nn.Module):
         hidden = self.align(levels, regions).flatten(2)
         hidden = functional.relu(self.second(functional.relu(self.first(hidden))))
         scores = self.classifier(hidden).softmax(dim=-1)[..., :-1] * full.unsqueeze(-1)
-        deltas = self.regressor(hidden).unflatten(2, (self.classes, 4)).flatten(1, 2)
+        deltas = torch.unflatten(self.regressor(hidden), 2, (self.classes, 4)).flatten(1, 2)
         index, best, labels = slots.best_pairs(scores)
         boxes = decode(
             centred(slots.rows(regions, index)), slots.rows(deltas, index * self.classes + labels), _BOX_WEIGHTS
@@ -108,6 +108,9 @@ class _BoxHead(nn.Module):
 
 class _MaskHead(nn.Module):
     """The outline of each object, of its own class only."""
+
+    rows: Tensor
+    columns: Tensor
 
     def __init__(self, maps: tuple[Map, ...], settings: PyramidHead, size: Size) -> None:
         super().__init__()
@@ -123,12 +126,12 @@ class _MaskHead(nn.Module):
 
     def forward(self, levels: tuple[Tensor, ...], boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
         regions = self.align(levels, boxes).flatten(0, 1).permute(0, 3, 1, 2)
-        hidden = self.tower(regions).flatten(2).unflatten(0, (-1, self.objects))
+        hidden = torch.unflatten(self.tower(regions).flatten(2), 0, (-1, self.objects))
         chosen = functional.embedding(labels, self.classifier.weight).unsqueeze(2)
         bias = self.classifier.bias[labels]
         logits = torch.matmul(chosen, hidden).squeeze(2) + bias.unsqueeze(-1)
         side = 2 * _MASK_SIDE
-        masks = logits.sigmoid().unflatten(2, (side, side)) * (scores > 0)[..., None, None]
+        masks = torch.unflatten(logits.sigmoid(), 2, (side, side)) * (scores > 0)[..., None, None]
         return pasted(masks, boxes, self.rows, self.columns)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from build_engines import checkpoint
 from build_engines.artifact import Artifact, BuildFailure, Step, WeightsOrigin, known
 from build_engines.catalog.entry import PyramidHead
+from build_engines.heads.balance import balance
 from build_engines.heads.fcos import Fcos
 from build_engines.heads.maps import Map, Size, measured
 from build_engines.heads.mask_rcnn import MaskRcnn
@@ -64,7 +66,9 @@ def attach(artifact: Artifact) -> Artifact:
     if not loaded:
         random_weights.fill(head)
         if order.weights == "random":
-            random_weights.settle(joined, (_SETTLING_BATCH, 3, *size))
+            shape = (_SETTLING_BATCH, 3, *size)
+            balance(head, partial(joined, random_weights.pictures(shape)))
+            random_weights.settle(joined, shape)
     names = _OUTPUTS[settings.kind] if with_masks else _BOXES
     return artifact.having(
         network=joined,

@@ -56,7 +56,7 @@ class RetinaNet(nn.Module):
 
 def by_position(predicted: Tensor, kinds: int) -> Tensor:
     """Predictions f32 [B,A*K,h,w] for A anchors a position → f32 [B,h*w*A,K], in the order of the anchors."""
-    return predicted.unflatten(1, (kinds, -1)).permute(0, 3, 4, 1, 2).flatten(1, 3)
+    return torch.unflatten(predicted, 1, (kinds, -1)).permute(0, 3, 4, 1, 2).flatten(1, 3)
 
 
 def _tower(width: int) -> nn.Sequential:

@@ -6,8 +6,6 @@ levels lie in one table, so that each region is sampled once, on its own level, 
 need not be known: the sizes of all tensors are fixed.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -25,6 +23,7 @@ class RoiAlign(nn.Module):
     """Maps f32 [B,C,h,w] and boxes f32 [B,N,4] (xyxy in 0…1 of the input) → f32 [B,N,side,side,C]."""
 
     levels: Tensor
+    scales: Tensor
     places: Tensor
 
     def __init__(self, maps: tuple[Map, ...], size: Size, side: int) -> None:
@@ -88,5 +87,5 @@ class RoiAlign(nn.Module):
             )
             lines.append(left + (right - left) * column_share)
         samples = lines[0] + (lines[1] - lines[0]) * row_share
-        cells = samples.unflatten(3, (self.side, _SAMPLES)).unflatten(2, (self.side, _SAMPLES))
+        cells = torch.unflatten(torch.unflatten(samples, 3, (self.side, _SAMPLES)), 2, (self.side, _SAMPLES))
         return cells.mean(dim=(3, 5))

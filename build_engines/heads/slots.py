@@ -33,12 +33,18 @@ def rows(values: Tensor, index: Tensor) -> Tensor:
 
 
 def suppressed(found: Detections, count: int, iou_threshold: float, least_score: float = _LEAST_SCORE) -> Detections:
-    """The best ``count`` that non-maximum suppression within each label leaves; empty slots are 0 in all outputs."""
+    """The best ``count`` that non-maximum suppression within each label leaves; empty slots are 0 in all outputs.
+
+    A box without area is none.
+    """
     boxes, scores, labels = found
     missing = count - boxes.shape[1]
     if missing > 0:
         boxes = functional.pad(boxes, (0, 0, 0, missing))
         scores, labels = functional.pad(scores, (0, missing)), functional.pad(labels, (0, missing))
+    # Of a box outside the image, clipping leaves a line.
+    visible = (boxes[..., 2:] > boxes[..., :2]).all(dim=-1)
+    scores = scores * visible
     apart = boxes + (labels * _APART).to(boxes.dtype).unsqueeze(-1)
     kept = kept_by_nms(apart, scores.unsqueeze(1), iou_threshold, least_score, count).squeeze(1)
     scores, order = torch.where(kept, scores, torch.zeros_like(scores)).topk(count, dim=1)

@@ -175,7 +175,7 @@ def _as_sequence(maps: Any) -> Sequence[Tensor]:
 
 def _stride(level: Tensor, height: int, width: int) -> int:
     """Pixels between two positions: the input's side may be no multiple of it."""
-    return round((height / level.shape[2] * width / level.shape[3]) ** 0.5)
+    return round(math.sqrt(height / level.shape[2] * width / level.shape[3]))
 
 
 def _chosen(strides: list[int]) -> dict[int, int]:

@@ -9,13 +9,15 @@ import timm
 from huggingface_hub.errors import HfHubHTTPError
 from timm.data.config import resolve_data_config
 
-from build_engines.artifact import Artifact, BuildFailure, Order, Step, WeightsOrigin
 from build_engines import checkpoint
+from build_engines.artifact import Artifact, BuildFailure, Order, Step, WeightsOrigin, known
 from build_engines.catalog.entry import Normalisation, PyramidHead, TimmSource, at_resolution
 from build_engines.sources import hub, imagenet, label_sets, package, pyramid, random_weights
 from contract.preprocess import Interpolation, PreprocessSpec, Resize
 from contract.task import Task
 
+_BACKBONE = "backbone."
+"""What the names of a backbone's tensors begin with in a checkpoint that holds a head's too."""
 _OUTPUTS = {Task.CLASSIFY: ("probabilities",), Task.EMBED: ("embedding",)}
 
 
@@ -27,7 +29,8 @@ def load(artifact: Artifact) -> Artifact:
     preprocess = _preprocess(order, stated)
     classes = int(network.num_classes)
     if isinstance(order.entry.head, PyramidHead):
-        return _as_pyramid(artifact.having(preprocess=preprocess, normalisation=_normalisation(order, stated)), network, origin)
+        prepared = artifact.having(preprocess=preprocess, normalisation=_normalisation(order, stated))
+        return _as_pyramid(prepared, network, origin, order.entry.head)
     if order.entry.task is Task.EMBED:
         network.reset_classifier(0)
     network.eval()
@@ -41,6 +44,39 @@ def load(artifact: Artifact) -> Artifact:
         labels=imagenet.labels_for(classes) if order.entry.labels else (),
         origin=origin,
     )
+
+
+def _as_pyramid(prepared: Artifact, network: Any, origin: WeightsOrigin, head: PyramidHead) -> Artifact:
+    """The network as a backbone; a checkpoint that holds a head too is loaded only now, for it has no classifier.
+
+    Where a pyramid had to be added to a plain backbone, the whole is trained only if such a checkpoint brings it too.
+    """
+    order, spec = prepared.order, known(prepared.preprocess)
+    backbone, levels = pyramid.of_timm(network, spec.height, spec.width)
+    if isinstance(order.weights, Path) and (own := checkpoint.part(checkpoint.read(order.weights), _BACKBONE)):
+        checkpoint.load(backbone, own, order.weights.name, "by_name")
+    elif not origin.trained:
+        random_weights.fill(backbone)
+        random_weights.settle(backbone, (4, 3, spec.height, spec.width))
+    elif isinstance(backbone, pyramid.SimplePyramid):
+        random_weights.fill(backbone.branches)
+        origin = WeightsOrigin(f"{origin.name}, with a random pyramid", origin.sha256, trained=False)
+    return prepared.having(
+        network=backbone.eval(),
+        output_names=("maps",),
+        pyramid=levels,
+        labels=_labels(order, head),
+        origin=origin,
+    )
+
+
+def _labels(order: Order, head: PyramidHead) -> tuple[str, ...]:
+    labels = order.entry.labels
+    return label_sets.labels_for(labels, head.classes) if isinstance(labels, str) else labels or ()
+
+
+def _normalisation(order: Order, stated: dict[str, Any]) -> Normalisation:
+    return order.entry.normalisation or Normalisation(mean=stated["mean"], std=stated["std"])
 
 
 STEP = Step(
@@ -74,13 +110,13 @@ def _with_weights(order: Order) -> tuple[Any, WeightsOrigin]:
         raise BuildFailure(f"timm {timm.__version__} has no model {source.model!r}", "see timm.list_models()")
     configuration = timm.get_pretrained_cfg(source.model)
     fixed = configuration is not None and configuration.fixed_input_size
-    architecture = _Architecture(source.model, order.resolution if fixed else None)
+    architecture = _Architecture(source.model, _side(order) if fixed else None)
     if order.weights == "random":
         network = architecture.create()
         random_weights.fill(network)
         return network, WeightsOrigin("random", None, trained=False)
     if isinstance(order.weights, Path):
-        return _from_checkpoint(architecture, order.weights)
+        return _from_checkpoint(architecture, order.weights, joined=isinstance(order.entry.head, PyramidHead))
     if order.entry.weights.kind == "package":
         path, origin = package.locate(order.entry.weights)
         network = architecture.create()
@@ -89,15 +125,26 @@ def _with_weights(order: Order) -> tuple[Any, WeightsOrigin]:
     return _from_hub(architecture)
 
 
-def _from_checkpoint(architecture: _Architecture, path: Path) -> tuple[Any, WeightsOrigin]:
+def _side(order: Order) -> int | None:
+    """The input's side, where it is not the architecture's own."""
+    if order.resolution is None and isinstance(order.entry.head, PyramidHead) and order.entry.preprocess:
+        return order.entry.preprocess.height
+    return order.resolution
+
+
+def _from_checkpoint(architecture: _Architecture, path: Path, *, joined: bool) -> tuple[Any, WeightsOrigin]:
     tensors = checkpoint.read(path)
     network = architecture.create()
+    origin = WeightsOrigin(path.name, package.digest(path), trained=True)
+    if joined and checkpoint.part(tensors, _BACKBONE):
+        # The names are those of a pyramid, which is still to be made of the network.
+        return network, origin
     bias = tensors.get(f"{network.pretrained_cfg.get('classifier')}.bias")
     if bias is not None and len(bias) != network.num_classes:
         # A fine-tuned checkpoint brings its own number of classes.
         network = architecture.create(classes=len(bias))
     checkpoint.load(network, tensors, path.name, "by_name")
-    return network, WeightsOrigin(path.name, package.digest(path), trained=True)
+    return network, origin
 
 
 def _from_hub(architecture: _Architecture) -> tuple[Any, WeightsOrigin]:

@@ -1,10 +1,11 @@
 """Which measurements to make, when one is good enough, and what follows from them; all without a clock."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from build_engines.artifact import BuildFailure
 from contract.card import Measurement, ModelCard
 
 GAIN = 0.10
@@ -34,11 +35,21 @@ def arrangements(cpus: int) -> list[Arrangement]:
     return list(dict.fromkeys([*shared, Arrangement(1, 1)]))
 
 
-def certified_sizes(card: ModelCard, wanted: Sequence[int] | None) -> list[int]:
-    """The batch sizes to measure: those on offer, or those of them that are wanted; ValueError for any other."""
-    if refused := sorted({*(wanted or ())} - {*card.batch_sizes}):
-        raise ValueError(f"{card.name}:{card.version} is not certified for batches of {', '.join(map(str, refused))}")
-    return sorted({*wanted}) if wanted else list(card.batch_sizes)
+def certified_sizes(card: ModelCard, wanted: str | None) -> list[int]:
+    """The batch sizes to measure, ascending: those on offer, or those of them that ``1,4,8`` names.
+
+    BuildFailure for a size that the certificate does not cover.
+    """
+    if wanted is None:
+        return list(card.batch_sizes)
+    offered = {str(size): size for size in card.batch_sizes}
+    names = {name.strip() for name in wanted.split(",")}
+    if refused := sorted(names - offered.keys()):
+        raise BuildFailure(
+            f"{card.name}:{card.version} is not certified for batches of {', '.join(refused)}",
+            f"measure some of those on offer: {','.join(offered)}",
+        )
+    return sorted(offered[name] for name in names)
 
 
 def is_stable(milliseconds: Sequence[float]) -> bool:
@@ -68,18 +79,22 @@ def summarise(size: int, arrangement: Arrangement, milliseconds: Sequence[float]
     )
 
 
-def cost_by_size(measurements: Iterable[Measurement]) -> dict[int, float]:
-    """Milliseconds of the machine an image, by batch size, ascending: p50 / (batch size x callers), in the best
-    arrangement for that size.
-    """  # noqa: D205
+def cost_by_size(measurements: Sequence[Measurement]) -> dict[int, float]:
+    """Milliseconds of the whole machine an image, by batch size, ascending.
+
+    It is p50 / (batch size x callers), in the arrangement that is the best for that size among those that keep most
+    processors busy: what one caller alone reaches says little of a machine that is in use.
+    """
+    busiest = max((item.callers * item.threads for item in measurements), default=0)
     costs: dict[int, float] = {}
     for item in measurements:
-        cost = item.latency_p50_ms / (item.batch_size * item.callers)
-        costs[item.batch_size] = min(cost, costs.get(item.batch_size, cost))
+        if item.callers * item.threads == busiest:
+            cost = item.latency_p50_ms / (item.batch_size * item.callers)
+            costs[item.batch_size] = min(cost, costs.get(item.batch_size, cost))
     return dict(sorted(costs.items()))
 
 
-def preferred_sizes(measurements: Iterable[Measurement]) -> tuple[int, ...]:
+def preferred_sizes(measurements: Sequence[Measurement]) -> tuple[int, ...]:
     """The batch sizes to aim at, ascending.
 
     The smallest is one of them. A larger one is, if an image costs at least 10 % less in it than in the largest one

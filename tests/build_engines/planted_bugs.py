@@ -147,6 +147,13 @@ class DividesByZero(nn.Module):
         return features / (features - features).sum()
 
 
+class Amplifier(nn.Module):
+    """Makes much of differences in the last digits, as badly scaled weights do."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.sin(features * 1e7)
+
+
 class TwoOutputs(nn.Module):
     """Gives a tuple, of which the second is exported wrongly; calls one module twice."""
 

@@ -92,6 +92,15 @@ def test_a_wrong_normalisation_around_the_network_is_told(tmp_path: Path) -> Non
     assert "other pixels than its normalisation says" in found.explanation
 
 
+def test_an_oversensitive_network_is_told(tmp_path: Path) -> None:
+    """Where rounding alone changes the answer, no module of the graph is blamed, but the network's scale."""
+    artifact = exported(tmp_path, planted_bugs.Network(planted_bugs.Amplifier()))
+    refused(artifact)
+    found = diagnosis_of(artifact, 1)
+    assert (found.first_module, found.first_value) == ("network", None)
+    assert "its weights are out of scale" in found.explanation
+
+
 def test_a_wrong_slot_at_one_size_is_named(tmp_path: Path) -> None:
     """A module that swaps the images of a batch of three costs that size alone, and is named for it."""
     artifact = exported(tmp_path, planted_bugs.Network(planted_bugs.WrongSlotAtThree()), "tracer")

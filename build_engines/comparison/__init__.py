@@ -1,0 +1,1 @@
+"""One page that compares versions: accuracy against latency against size."""

@@ -1,0 +1,151 @@
+"""Answers the builder's requests, one after the other, until the builder hangs up."""
+
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from build_engines import checkpoint, export, figures
+from build_engines.artifact import BuildFailure, Exporter, known
+from build_engines.catalog.entry import Entry, ExternalSource, Normalisation
+from build_engines.messages import Array, Message, receive, send
+from build_engines.own_code import factory, preparation
+from build_engines.own_code.blame import Blame
+from build_engines.own_code.outputs import TaskNetwork, fit
+from build_engines.sources import random_weights
+from contract.preprocess import PreprocessSpec
+
+Answer = tuple[Message, Sequence[Array]]
+
+_BATCH = 4
+_ORPHAN_CHECK_S = 1.0
+
+
+class Server:
+    """One network of one user's code."""
+
+    def __init__(self) -> None:
+        self._entry: Entry | None = None
+        self._source: ExternalSource | None = None
+        self._network: nn.Module | None = None
+        self._fitted: TaskNetwork | None = None
+        self._spec: PreprocessSpec | None = None
+
+    def load(self, request: Message) -> Answer:
+        """Import the factory, call it, and load the weights: ``random``, a file's path, or what the factory loads."""
+        self._entry = Entry.model_validate(request["entry"])
+        if not isinstance(self._entry.source, ExternalSource):
+            raise TypeError("only own code runs in this process")
+        self._source, weights = self._entry.source, request["weights"]
+        call = factory.find(self._source)
+        made = factory.call(call, self._source)
+        network, notes = made.network, list(made.notes)
+        if weights == "random":
+            random_weights.fill(network)
+        elif weights == "pretrained":
+            factory.require_own_weights(call, self._source, network)
+        else:
+            checkpoint.load(network, checkpoint.read(Path(weights)), Path(weights).name, "by_name")
+        network.float().cpu().eval()
+        _require_evaluation(network)
+        self._network = network
+        stated = preparation.stated(call.module, network)
+        return {"stated": stated, "notes": notes, "warnings": list(factory.unused_preparations(network))}, ()
+
+    def prepare(self, request: Message) -> Answer:
+        """See what the network answers at this size, make the task's tensors of it, and count."""
+        spec = self._spec = PreprocessSpec.model_validate(request["preprocess"])
+        network, entry, source = known(self._network), known(self._entry), known(self._source)
+        shape = spec.input_shape
+        pixels = (_BATCH, *shape[:-3], shape[-1], *shape[-3:-1])
+        if request["settle"]:
+            random_weights.settle(network, pixels)
+        with Blame(source, f"the network does not run at {spec.height} x {spec.width}"):
+            fitted = fit(network, entry.task, random_weights.pictures(pixels))
+        self._fitted = fitted.module.eval()
+        with Blame(source, f"the network does not run at {spec.height} x {spec.width}"):
+            counted = figures.of_network(self._fitted, spec)
+        return {"names": fitted.names, "notes": fitted.notes, "figures": counted.model_dump(mode="json")}, ()
+
+    def export(self, request: Message) -> Answer:
+        """The compiled model's ONNX form, as bytes in one array uint8."""
+        entry, spec, exporter = known(self._entry), known(self._spec), request["exporter"]
+        compiled = export.Compiled(
+            known(self._fitted),
+            Normalisation.model_validate(request["normalisation"]),
+            entry.task,
+            multi_label=entry.multi_label,
+            channels=spec.input_shape[-1],
+        ).eval()
+        names = tuple(request["names"])
+        way: Exporter = "tracer" if exporter == "tracer" else "torch.export"
+        with Blame(known(self._source), f"{exporter} cannot express the network"):
+            model = export.to_onnx(compiled, spec, names, way)
+        return {}, [np.frombuffer(model.SerializeToString(), np.uint8)]
+
+    def run(self, pixels: Array) -> Answer:
+        """Normalised pixels → the task's tensors."""
+        with torch.inference_mode(), Blame(known(self._source), "the network does not run"):
+            outputs = known(self._fitted)(torch.from_numpy(pixels))
+        return {}, [output.numpy() for output in (outputs if isinstance(outputs, tuple) else (outputs,))]
+
+    def answer(self, request: Message, arrays: Sequence[Array]) -> Answer:
+        """What a request asks for; BuildFailure where the code cannot give it."""
+        ways: dict[str, Callable[[], Answer]] = {
+            "load": lambda: self.load(request),
+            "prepare": lambda: self.prepare(request),
+            "export": lambda: self.export(request),
+            "run": lambda: self.run(arrays[0]),
+        }
+        return ways[request["do"]]()
+
+
+def serve(connection: "Connection[Any, Any]") -> None:
+    """Answer until the builder hangs up."""
+    server = Server()
+    while True:
+        try:
+            request, arrays = receive(connection)
+        except (EOFError, OSError):
+            return
+        try:
+            message, results = server.answer(request, arrays)
+        except BuildFailure as failure:
+            message, results = {"reason": failure.reason, "remedy": failure.remedy}, ()
+        send(connection, message, results)
+
+
+def main() -> None:
+    """Serve on the file descriptor that the builder passes as the only argument."""
+    descriptor = int(sys.argv.pop())
+    os.set_inheritable(descriptor, False)
+    faulthandler.enable()
+    # A process that hangs is asked where, before it is ended.
+    faulthandler.register(signal.SIGUSR1, all_threads=False)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    serve(Connection(descriptor))
+
+
+def _end_with(parent: int) -> None:
+    """Leave when the builder has gone without a word: code that hangs would never see the end of the connection."""
+    while os.getppid() == parent:
+        time.sleep(_ORPHAN_CHECK_S)
+    os._exit(1)
+
+
+def _require_evaluation(network: nn.Module) -> None:
+    if training := [name or "the network itself" for name, module in network.named_modules() if module.training]:
+        raise BuildFailure(
+            f"parts of the network are in training mode in spite of eval(): {', '.join(training[:3])}",
+            "make its train() and eval() reach all modules",
+        )
