@@ -4,7 +4,7 @@ import signal
 
 import typer
 
-from build_engines.commands import build, list_entries, write_catalogue
+from build_engines.commands import build, compare, compile, evaluate, import_model, list_entries, tune, write_catalogue  # noqa: A004  a command's name
 
 app = typer.Typer(
     help="Compile vision models into certified versions of a model repository.",
@@ -14,6 +14,11 @@ app = typer.Typer(
 )
 app.command("list")(list_entries.command)
 app.command("build")(build.command)
+app.command("import")(import_model.command)
+app.command("evaluate")(evaluate.command)
+app.command("tune")(tune.command)
+app.command("report")(compare.command)
+app.command("compile")(compile.command)
 app.command("catalogue")(write_catalogue.command)
 
 

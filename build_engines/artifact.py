@@ -99,6 +99,8 @@ class Artifact:
 
     Its own graph where it comes as ONNX; clips are [B,T,3,H,W]; a trimap is a fourth channel in 0…1.
     """
+    reference: nn.Module | None = None
+    """The network as it came, where ``network`` is a rewritten form of it; the certificate holds against this one."""
     output_names: tuple[str, ...] = ()
     """The task's names for the outputs, in the network's order."""
     pyramid: tuple[Level, ...] = ()

@@ -6,7 +6,7 @@ from onnx import TypeProto, helper
 Shape = tuple[int | None, ...] | None
 """None for an axis, or for the whole, that cannot be told."""
 
-_SMALL = 64
+SMALL = 64
 """Constants of so many elements may be shapes; larger ones are weights, whose values tell nothing of shapes."""
 
 
@@ -64,7 +64,7 @@ def _tells_shapes(tensor: onnx.TensorProto) -> bool:
     count = 1
     for length in tensor.dims:
         count *= length
-    return count <= _SMALL
+    return count <= SMALL
 
 
 def _dims(kind: TypeProto) -> Shape:

@@ -1,4 +1,4 @@
-"""What the builder and a process of a user's own code say to each other: JSON, and arrays as ``.npy``; never pickles."""
+"""What the builder and a process of own code say to each other: JSON, and arrays as ``.npy``; never pickles."""
 
 import io
 import json

@@ -89,7 +89,8 @@ def _to_traced(
     count = graph.op("Shape", selected, start_i=0, end_i=1)
     ones = graph.op("Expand", graph.op("Constant", value_t=torch.tensor([True])), count)
     kept = graph.op("ScatterND", nothing, selected, ones)
-    return kept.setType(scores.type().with_dtype(torch.bool))
+    # The batch must stay open: what follows takes the sizes of a type for constants.
+    return kept.setType(scores.type().with_dtype(torch.bool).with_sizes([None, None, None]))
 
 
 register_custom_op_symbolic(_NAME, _to_traced, _OPSET)

@@ -30,7 +30,7 @@ class Observer(Protocol):
 
 def steps(order: Order) -> list[Step]:
     """The steps that this order needs, if its preferred way to ONNX is certified."""
-    return [emit.RESERVE, *_preparation(order), _ways(order)[0], *_PROOF, emit.step(verify.replay)]
+    return [emit.RESERVE, *_preparation(order), _ways(order)[0], *_PROOF, *_conclusion(order)]
 
 
 def build(order: Order, observer: Observer, cache: Cache | None = None) -> Artifact:
@@ -41,7 +41,7 @@ def build(order: Order, observer: Observer, cache: Cache | None = None) -> Artif
         certified = _certified(artifact, observer)
         if cache:
             cache.store(certified)
-    return _run([emit.step(verify.replay)], certified, observer)
+    return _run(_conclusion(order), certified, observer)
 
 
 def _certified(artifact: Artifact, observer: Observer) -> Artifact:
@@ -57,10 +57,22 @@ def _certified(artifact: Artifact, observer: Observer) -> Artifact:
 
 
 def _preparation(order: Order) -> list[Step]:
-    """Source and head, what they weigh, and pictures to try them with."""
+    """Source, what is done to it, what it weighs, and pictures to try it with."""
     entry = order.entry
     heads = [] if entry.head is None else [_step("heads.cam" if entry.head.kind == "cam" else "heads.pyramid")]
-    return [_step(f"sources.{entry.source.kind}"), *heads, figures.STEP, samples.STEP]
+    source = _step(f"sources.{entry.source.kind}")
+    rewritten = [_step("optimize.model.reparameterise")] if entry.source.kind == "timm" and not heads else []
+    return [source, *rewritten, *heads, figures.STEP, samples.STEP]
+
+
+def _conclusion(order: Order) -> list[Step]:
+    """What follows the certificate: a plan beside the model where one is asked for, and the version itself."""
+    writing = emit.step(verify.replay)
+    if order.engine == "onnxruntime":
+        return [writing]
+    from build_engines import compile as compiling  # noqa: PLC0415  brings TensorRT
+
+    return [compiling.step(verify.EngineRunner), writing]
 
 
 def _ways(order: Order) -> list[Step]:

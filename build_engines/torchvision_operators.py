@@ -5,6 +5,7 @@ does) then fails because two operators are missing that it wants to describe. De
 calls them.
 """
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,8 +17,9 @@ _OPERATORS = (
 )
 
 
+@cache
 def declare_missing() -> torch.library.Library | None:
-    """Declare torchvision's operators unless its own extension brings them; to be called before it is imported.
+    """Declare torchvision's operators unless its own extension brings them; whoever imports it calls this first.
 
     Returns the library, which must be kept: the declarations live as long as it does. None where none were needed.
     """

@@ -73,6 +73,8 @@ class SourceRunner:
         self._normalisation = normalisation
         self._names = names
         self._entry = entry
+        # A graph's decoder gives probabilities itself, for some graphs end in a softmax.
+        self._gives_logits = entry.task in _CLASSIFIERS and not isinstance(network, GraphNetwork)
         self._raw, self.name = _runner(network)
 
     def run(self, images: Pixels) -> Tensors:
@@ -82,7 +84,7 @@ class SourceRunner:
 
     def _run_one(self, image: Pixels) -> Tensors:
         outputs = self._raw(normalise(image, self._normalisation))
-        if self._entry.task in _CLASSIFIERS:
+        if self._gives_logits:
             outputs = [_sigmoid(outputs[0]) if self._entry.multi_label else _softmax(outputs[0])]
         return dict(zip(self._names, outputs, strict=True))
 
@@ -134,7 +136,7 @@ def verify(artifact: Artifact) -> Artifact:
             source itself answers with NaN, the same image differently twice, or has parts that are still training.
     """
     entry, samples = artifact.order.entry, known(artifact.samples)
-    if (network := artifact.network) is None:
+    if (network := artifact.reference or artifact.network) is None:
         raise TypeError("there is no source to compare with")
     _require_evaluation(network)
     source = SourceRunner(network, known(artifact.normalisation), artifact.output_names, entry)

@@ -90,7 +90,6 @@ class ImportCard(_Strict):
     licence: str = Field(min_length=1)
     reference: str | None = None
     labels: KnownLabels | tuple[str, ...] | LabelFile | None = None
-    multi_label: bool = False
     preprocess: PreprocessSpec
     normalisation: PixelRange
     layout: Literal["nchw", "nhwc"] = "nchw"

@@ -32,7 +32,7 @@ def entries() -> tuple[Entry, ...]:
 
 
 def find(name: str) -> Entry:
-    """The entry of this name, or one made for ``timm:NAME`` or ``transformers:TYPE``; UnknownEntry where there is none."""
+    """The entry of this name, or one made for ``timm:NAME`` or ``transformers:TYPE``; UnknownEntry if there is none."""
     if name.startswith(TIMM_PREFIX):
         return _timm_entry(name.removeprefix(TIMM_PREFIX))
     if name.startswith(TRANSFORMERS_PREFIX):

@@ -96,7 +96,7 @@ def _print(card: "ModelCard", outcome: "Outcome", dataset: str, *, written: bool
     for note in outcome.notes:
         remarks.print(f"! {note}", style="yellow", markup=False)
     if outcome.unreadable:
-        remarks.print(f"! {len(outcome.unreadable)} pictures could not be used:", style="yellow", markup=False)
+        remarks.print(f"! pictures that could not be used: {len(outcome.unreadable)}", style="yellow", markup=False)
     for item in outcome.unreadable[:_NAMED]:
         remarks.print(f"    {item.path}: {item.reason}", markup=False)
     if not card.provenance.trained:

@@ -49,10 +49,15 @@ def _scatter(group: Group, label: str, of: Callable[[Row], float | None]) -> str
             alpha=0.75,
         )
         for row, value, accuracy in points[:_MOST_NAMES]:
-            axes.annotate(row.name, (value, accuracy), (6, 6), textcoords="offset points", fontsize="small")
+            axes.annotate(
+                row.name, (value, accuracy), (0, 12), textcoords="offset points", ha="center", fontsize="small"
+            )
         axes.set_xlabel(label)
         axes.set_ylabel(group.metric)
         axes.margins(0.2)
+        axes.set_xlim(0, 1.3 * max(value for _, value, _ in points))
+        lowest, highest = axes.get_ylim()
+        axes.set_ylim(max(lowest, -0.05), min(highest, 1.1))
         axes.grid(visible=True)
         return _svg(figure, title, [f"{row.name}: {accuracy:.4g} at {value:.4g}" for row, value, accuracy in points])
 
@@ -90,4 +95,5 @@ _STYLE: dict[Any, Any] = {
     "ytick.color": _INK,
     "grid.color": _GRID,
     "axes.axisbelow": True,
+    "text.parse_math": False,
 }

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from build_engines.catalog.decoding import Yolo
-from build_engines.decoders.boxes import corners, in_fractions, suppressed
+from build_engines.decoders.boxes import Slots, corners, in_fractions, suppressed
 from build_engines.decoders.form import Decoder, Raw, Size, misfit, single
 from contract.task import Task
 
@@ -42,10 +42,10 @@ class YoloDecoder(Decoder):
         )
         if "keypoints" not in self.output_names:
             return found[:3]
-        return self._points(rows[..., end:], found.candidates), found.scores, found.boxes
+        return self._points(rows[..., end:], found), found.scores, found.boxes
 
-    def _points(self, raw: Tensor, candidates: Tensor) -> Tensor:
+    def _points(self, raw: Tensor, slots: Slots) -> Tensor:
         """Points f32 [B,N,3K] → those of the slots, f32 [B,n,K,3], in 0…1 of the input."""
-        chosen = torch.gather(raw, 1, candidates[..., None].expand(-1, -1, 3 * self.decoding.keypoints))
-        points = torch.unflatten(chosen, -1, (self.decoding.keypoints, 3))
+        chosen = torch.gather(raw, 1, slots.candidates[..., None].expand(-1, -1, 3 * self.decoding.keypoints))
+        points = torch.unflatten(chosen, -1, (self.decoding.keypoints, 3)) * (slots.scores > 0)[..., None, None]
         return torch.cat([in_fractions(points[..., :2], self.decoding.unit, self.size), points[..., 2:]], dim=-1)

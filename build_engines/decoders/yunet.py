@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from build_engines.catalog.decoding import Yunet
-from build_engines.decoders.boxes import corners, grid, in_fractions, suppressed
+from build_engines.decoders.boxes import Slots, corners, grid, in_fractions, suppressed
 from build_engines.decoders.form import Decoder, Raw, Size, misfit
 from contract.task import Task
 
@@ -54,14 +54,14 @@ class YunetDecoder(Decoder):
         )
         if "keypoints" not in self.output_names:
             return found[:3]
-        return self._points(raw_points, found.candidates, found.scores), found.scores, found.boxes
+        return self._points(raw_points, found), found.scores, found.boxes
 
-    def _points(self, raw: Tensor, candidates: Tensor, scores: Tensor) -> Tensor:
+    def _points(self, raw: Tensor, slots: Slots) -> Tensor:
         """Points f32 [B,N,2K] → those of the slots, f32 [B,n,K,3]."""
         count = self.decoding.points
         placed = (torch.unflatten(raw, -1, (count, 2)) + self.cells[:, None]) * self.strides[:, None]
         flat = in_fractions(placed, "pixels", self.size).flatten(2)
-        chosen = torch.gather(flat, 1, candidates[..., None].expand(-1, -1, 2 * count))
-        full = (scores > 0)[..., None, None]
-        alike = scores[..., None, None].expand(-1, -1, count, 1)
+        chosen = torch.gather(flat, 1, slots.candidates[..., None].expand(-1, -1, 2 * count))
+        full = (slots.scores > 0)[..., None, None]
+        alike = slots.scores[..., None, None].expand(-1, -1, count, 1)
         return torch.cat([torch.unflatten(chosen, -1, (count, 2)) * full, alike], dim=-1)

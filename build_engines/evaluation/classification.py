@@ -4,8 +4,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from build_engines.artifact import BuildFailure
 from build_engines.evaluation.datasets import ClassFolders
 from build_engines.evaluation.names import indices_by_name, listed
@@ -15,7 +13,6 @@ from contract.tasks.classify import ClassifyParameters, ClassifyResult
 
 _WNID = re.compile(r"n\d{8}")
 _TOP = 5
-_DECLARED: list[object] = []
 """Keeps the declared operators alive; the builder's sources may have declared them before."""
 
 
@@ -71,8 +68,7 @@ def _by_number(name: str, synsets: dict[str, int], classes: int) -> frozenset[in
 
 def _synsets(classes: int) -> dict[str, int]:
     """The class number of each synset, in that subset of ImageNet that has so many classes."""
-    if not hasattr(torch.ops.torchvision, "nms"):
-        _DECLARED.append(declare_missing())
+    declare_missing()
     from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset  # noqa: PLC0415  (brings torchvision)
 
     subset = infer_imagenet_subset({"num_classes": classes})

@@ -1,17 +1,14 @@
 """Average precision of boxes and masks, by COCO's own rules.
 
-The figures are pycocotools': it is the reference that published ones are made with, and the contract needs it for run
-lengths anyway. faster-coco-eval gives the same figures sooner, but the model takes far longer than either.
+The figures are faster-coco-eval's: to the last digit those of pycocotools, which published ones are made with, in a
+tenth of its time; it is maintained, and needs NumPy only.
 """
 
-import contextlib
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from faster_coco_eval import COCO, COCOeval_faster  # type: ignore[import-untyped]
 
 from build_engines.artifact import BuildFailure
 from build_engines.evaluation.datasets import CocoInstances
@@ -89,19 +86,18 @@ class CocoScorer:
         images = [image for image in self._data.images if image["id"] in seen]
         return {"images": images, "categories": list(self._data.categories), "annotations": annotations}
 
-    def _figures(self, truth: COCO, kind: Literal["bbox", "segm"]) -> dict[str, float]:
+    def _figures(self, truth: Any, kind: Literal["bbox", "segm"]) -> dict[str, float]:
         if not self._found:
             return {"map": 0.0, "map50": 0.0}
-        with contextlib.redirect_stdout(io.StringIO()):
-            # A result's area is that of its mask where it has one, else of its box.
-            drop = "bbox" if kind == "segm" else "segmentation"
-            results = [{key: value for key, value in item.items() if key != drop} for item in self._found]
-            evaluation = COCOeval(truth, truth.loadRes(results), kind)
-            evaluation.params.imgIds = sorted(set(self._seen))
-            evaluation.params.catIds = sorted(set(self._category.values()))
-            evaluation.evaluate()
-            evaluation.accumulate()
-            evaluation.summarize()
+        # A result's area is that of its mask where it has one, else of its box.
+        drop = "bbox" if kind == "segm" else "segmentation"
+        results = [{key: value for key, value in item.items() if key != drop} for item in self._found]
+        evaluation = COCOeval_faster(truth, truth.loadRes(results), kind)
+        evaluation.params.imgIds = sorted(set(self._seen))
+        evaluation.params.catIds = sorted(set(self._category.values()))
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
         figures = {name: float(evaluation.stats[place]) for name, place in _FIGURES.items()}
         return {name: value for name, value in figures.items() if value >= 0}
 
@@ -120,9 +116,8 @@ def _result(image: int, category: int, item: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _loaded(dataset: dict[str, Any]) -> COCO:
+def _loaded(dataset: dict[str, Any]) -> Any:
     coco = COCO()
-    coco.dataset = dataset  # type: ignore[assignment]  # the stubs want their own typed dictionary
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
+    coco.dataset = dataset
+    coco.createIndex()
     return coco

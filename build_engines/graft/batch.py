@@ -12,7 +12,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from build_engines.artifact import BuildFailure
-from build_engines.graph_shapes import Shape, forget_shapes, real_inputs, set_dims, shapes, without_weights
+from build_engines.graph_folding import readable
+from build_engines.graph_shapes import Shape, dims, forget_shapes, real_inputs, set_dims, shapes, without_weights
 
 BATCH = "batch"
 _PROBE = 7
@@ -33,6 +34,8 @@ def with_free_batch(model: onnx.ModelProto, size: Known) -> onnx.ModelProto:
     (entrance,) = real_inputs(free.graph)
     forget_shapes(free.graph)
     light = without_weights(free)
+    if (dims(entrance) or (None,))[0] is not None:
+        light = readable(light, entrance.name, (1, *size))
     one, many = (shapes(light, entrance.name, (batch, *size)) for batch in (1, _PROBE))
     mended: set[str] = set()
     while (place := _next_to_mend(light.graph, one, many, mended)) is not None:

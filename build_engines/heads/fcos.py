@@ -31,10 +31,10 @@ class Fcos(nn.Module):
 
     def __init__(self, maps: tuple[Map, ...], settings: PyramidHead, size: Size) -> None:
         super().__init__()
-        if settings.width % _GROUPS:
+        if settings.width % _GROUPS or settings.width == _GROUPS:
             raise BuildFailure(
                 f"a head of {settings.width} channels cannot be normalised in {_GROUPS} groups",
-                f"choose a width that is a multiple of {_GROUPS}",
+                f"choose a width of {2 * _GROUPS} or a larger multiple of {_GROUPS}",
             )
         self.skipped = sum(level.stride < FINEST_STRIDE for level in maps)
         used = maps[self.skipped :]

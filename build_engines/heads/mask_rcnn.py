@@ -76,8 +76,8 @@ class _Proposals(nn.Module):
         index, best, _ = slots.best_pairs(by_position(self.objectness(hidden), len(_RATIOS)))
         deltas = slots.rows(by_position(self.regressor(hidden), len(_RATIOS)), index)
         starts = getattr(self, f"anchors{number}")[index]
-        # Suppression is within a level, so its number stands for the class.
-        return decode(starts, deltas), best.sigmoid(), torch.full_like(index, number)
+        # Suppression is within a level, so its number stands for the class. (The tracer would freeze `full_like`.)
+        return decode(starts, deltas), best.sigmoid(), index * 0 + number
 
 
 class _BoxHead(nn.Module):
@@ -129,14 +129,14 @@ class _MaskHead(nn.Module):
         hidden = torch.unflatten(self.tower(regions).flatten(2), 0, (-1, self.objects))
         chosen = functional.embedding(labels, self.classifier.weight).unsqueeze(2)
         bias = self.classifier.bias[labels]
-        logits = torch.matmul(chosen, hidden).squeeze(2) + bias.unsqueeze(-1)
+        logits = torch.matmul(chosen, hidden).flatten(2) + bias.unsqueeze(-1)
         side = 2 * _MASK_SIDE
         masks = torch.unflatten(logits.sigmoid(), 2, (side, side)) * (scores > 0)[..., None, None]
         return pasted(masks, boxes, self.rows, self.columns)
 
 
 def pasted(masks: Tensor, boxes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Masks f32 [B,N,S,S] of boxes f32 [B,N,4], bilinear, where they lie in the image: f32 [B,N,h,w], 0 outside.
+    """Masks f32 [B,N,S,S] of boxes f32 [B,N,4], resampled to where they lie in the image: f32 [B,N,h,w], 0 outside.
 
     ``rows`` f32 [h] and ``columns`` f32 [w] are the centres of the image's pixels in 0…1.
     """
@@ -146,8 +146,14 @@ def pasted(masks: Tensor, boxes: Tensor, rows: Tensor, columns: Tensor) -> Tenso
 
 
 def _shares(centres: Tensor, low: Tensor, high: Tensor, count: int) -> Tensor:
-    """How much each of ``count`` cells from low to high adds to each pixel, f32 [B,N,pixels,count]."""
+    """How much each of ``count`` cells from low to high adds to each pixel, f32 [B,N,pixels,count].
+
+    A pixel sees an interval as wide as a cell, which is bilinear interpolation, or as wide as itself where that is
+    more: else a small box's mask would be undersampled, and change much with the box's last digits.
+    """
     span = (high - low).clamp(min=torch.finfo(torch.float32).eps).unsqueeze(-1)
     position = (centres - low.unsqueeze(-1)) / span * count - 0.5
     cells = torch.arange(count, dtype=torch.float32, device=centres.device)
-    return (1 - (position.unsqueeze(-1) - cells).abs()).clamp(min=0)
+    seen = (count / (span * len(centres))).clamp(min=1)
+    first, last = ((position + side * seen).unsqueeze(-1) for side in (-0.5, 0.5))
+    return (torch.minimum(last, cells + 0.5) - torch.maximum(first, cells - 0.5)).clamp(min=0) / seen.unsqueeze(-1)

@@ -46,8 +46,8 @@ def suppressed(found: Detections, count: int, iou_threshold: float, least_score:
     visible = (boxes[..., 2:] > boxes[..., :2]).all(dim=-1)
     scores = scores * visible
     apart = boxes + (labels * _APART).to(boxes.dtype).unsqueeze(-1)
-    kept = kept_by_nms(apart, scores.unsqueeze(1), iou_threshold, least_score, count).squeeze(1)
-    scores, order = torch.where(kept, scores, torch.zeros_like(scores)).topk(count, dim=1)
+    kept = kept_by_nms(apart, scores.unsqueeze(1), iou_threshold, least_score, count)[:, 0]
+    scores, order = (scores * kept).topk(count, dim=1)
     full = scores > 0
     return rows(boxes, order) * full.unsqueeze(-1), scores, labels.gather(1, order) * full
 

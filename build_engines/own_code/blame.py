@@ -47,10 +47,12 @@ _COMPILED = {
     "triton": "Triton's kernels",
 }
 """Modules that are compiled for a GPU, by the operator that they bring."""
-_NAME = r"[A-Za-z_][\w.]*"
 _PLAIN = "write that operator in plain torch (most official repositories have such a fallback), and name that code here"
-_NO_GPU = re.compile(r"not compiled with CUDA|No CUDA GPUs|NVIDIA driver|CUDA is not available|not implemented on the CPU|"
-                     r"Not implemented on cpu|must be a CUDA tensor", re.IGNORECASE)
+_NO_GPU = re.compile(
+    r"not compiled with CUDA|No CUDA GPUs|NVIDIA driver|CUDA is not available|not implemented on the CPU|"
+    r"Not implemented on cpu|must be a CUDA tensor",
+    re.IGNORECASE,
+)
 _NO_KERNEL = re.compile(r"Could not run '([\w:.]+)' with arguments from the '(\w+)' backend")
 
 
@@ -73,35 +75,48 @@ class Blame:
 def _failure(error: BaseException, source: ExternalSource, what: str) -> BuildFailure:
     folder, text = Path(source.code_path), _first_line(error)
     where = _where(error, folder)
-    if isinstance(error, SystemExit):
-        return BuildFailure(f"{what}: the code ends the program{where}", "import and call it without arguments of a command line")
     if isinstance(error, ModuleNotFoundError) and error.name:
         return _missing(error.name, source, where)
-    if found := _NO_KERNEL.search(text):
-        return BuildFailure(f"{what}: the operator {found[1]} does not run on {found[2]}{where}", _PLAIN)
-    if operator := _compiled_operator(error, text):
-        return BuildFailure(f"{what}: it needs {operator}, an operator compiled for a GPU{where}: {text}", _PLAIN)
-    if _NO_GPU.search(text):
-        return BuildFailure(f"{what}: the code wants a GPU{where}: {text}", "let it run on a CPU too: .to(x.device) in place of .cuda()")
-    if isinstance(error, ImportError):
-        return BuildFailure(f"{what}: {text}{where}", _version_remedy(error.name))
-    return BuildFailure(f"{what}: {type(error).__name__}: {text}{where}", "run the factory alone, in that folder, to see more")
+    if isinstance(error, SystemExit):
+        reason, remedy = f"the code ends the program{where}", "import and call it without a command line's arguments"
+    elif found := _NO_KERNEL.search(text):
+        reason, remedy = f"the operator {found[1]} does not run on {found[2]}{where}", _PLAIN
+    elif operator := _compiled_operator(error, text):
+        reason, remedy = f"it needs {operator}, an operator compiled for a GPU{where}: {text}", _PLAIN
+    elif _NO_GPU.search(text):
+        reason, remedy = f"the code wants a GPU{where}: {text}", "let it run on a CPU too: x.to(y.device), not x.cuda()"
+    elif isinstance(error, ImportError):
+        reason, remedy = f"{text}{where}", _version_remedy(error.name)
+    else:
+        reason, remedy = f"{type(error).__name__}: {text}{where}", "run the factory alone, in that folder, to see more"
+    return BuildFailure(f"{what}: {reason}", remedy)
 
 
 def _missing(name: str, source: ExternalSource, where: str) -> BuildFailure:
-    top, folder = name.split(".")[0], Path(source.code_path)
+    top, folder = name.split(".", maxsplit=1)[0], Path(source.code_path)
     module = source.entry.split(":")[0]
     if module == name or module.startswith(f"{name}."):
-        there = sorted(path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file())
+        there = sorted(
+            path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
+        )
         listed = f"it has {', '.join(there[:12])}" if there else "it has no modules"
         return BuildFailure(f"there is no module {name} in {folder}; {listed}", "correct --entry or --code-path")
     if top in _COMPILED:
-        return BuildFailure(f"needs {_COMPILED[top]}: the compiled operator {name}, which is not installed{where}", _PLAIN)
+        return BuildFailure(
+            f"needs {_COMPILED[top]}: the compiled operator {name}, which is not installed{where}", _PLAIN
+        )
     if top != name and find_spec(top) is not None:
-        return BuildFailure(f"needs {name}, which the installed {top}{_version(top)} does not have{where}", _version_remedy(top))
+        return BuildFailure(
+            f"needs {name}, which the installed {top}{_version(top)} does not have{where}", _version_remedy(top)
+        )
     if sys.modules.get(top) is not None or (folder / top).is_dir():
-        return BuildFailure(f"needs {name}, which is not in {folder}{where}", "check that the repository is complete (submodules, built files)")
-    return BuildFailure(f"needs the package {top}, which is not installed{where}", f"pip install {_PACKAGES.get(top, top)}")
+        return BuildFailure(
+            f"needs {name}, which is not in {folder}{where}",
+            "check that the repository is complete (submodules, built files)",
+        )
+    return BuildFailure(
+        f"needs the package {top}, which is not installed{where}", f"pip install {_PACKAGES.get(top, top)}"
+    )
 
 
 def _compiled_operator(error: BaseException, text: str) -> str | None:
@@ -113,9 +128,12 @@ def _compiled_operator(error: BaseException, text: str) -> str | None:
 
 
 def _where(error: BaseException, folder: Path) -> str:
-    """The last line of the user's own folder that took part."""
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(folder)]
-    return f" ({Path(own[-1].filename).relative_to(folder)}, line {own[-1].lineno})" if own else ""
+    """The last line of the user's own folder that took part; the last of all where none did."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(folder)]
+    if own:
+        return f" ({Path(own[-1].filename).relative_to(folder)}, line {own[-1].lineno})"
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
 def _first_line(error: BaseException) -> str:
@@ -131,4 +149,4 @@ def _version(module: str) -> str:
 
 def _version_remedy(module: str | None) -> str:
     top = (module or "the package").split(".")[0]
-    return f"the code was written for another version of {top}: put that version into the code's folder, or adapt the import"
+    return f"the code was written for another {top}: put that version into the code's folder, or adapt the import"

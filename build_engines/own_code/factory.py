@@ -51,13 +51,13 @@ class Made:
 
 
 def find(source: ExternalSource) -> Factory:
-    """Import the factory with its folder first in the path and as the current one; BuildFailure says what is missing."""
+    """Import the factory, its folder first in the path and the current one; BuildFailure says what is missing."""
     folder = Path(source.code_path)
     if not folder.is_dir():
         raise BuildFailure(f"there is no folder {folder}", "give --code-path the folder that the code is imported from")
     module_name, name = source.entry.split(":")
     top = module_name.split(".")[0]
-    if top in sys.modules and ((folder / f"{top}.py").is_file() or (folder / top).is_dir()):
+    if _taken(top, folder):
         raise BuildFailure(
             f"{top} in {folder} bears the name of a package that the builder itself uses",
             "name the folder above as --code-path, so that its modules have longer names",
@@ -73,7 +73,9 @@ def find(source: ExternalSource) -> Factory:
             raise BuildFailure(f"{module_name} has no {name}; it has {_offered(module, name)}", "correct --entry")
         found = getattr(found, part)
     if not callable(found):
-        raise BuildFailure(f"{source.entry} is a {type(found).__name__} and cannot be called", "name a function or class")
+        raise BuildFailure(
+            f"{source.entry} is a {type(found).__name__} and cannot be called", "name a function or class"
+        )
     return Factory(module, found)
 
 
@@ -86,7 +88,9 @@ def call(factory: Factory, source: ExternalSource) -> Made:
             parameters.bind(**options)
         except TypeError as error:
             name = source.entry.split(":")[1]
-            raise BuildFailure(f"{name} does not take these arguments: {error}; it is {name}{parameters}", "correct --kwargs") from error
+            raise BuildFailure(
+                f"{name} does not take these arguments: {error}; it is {name}{parameters}", "correct --kwargs"
+            ) from error
     with Blame(source, f"{source.entry} raises"):
         made = factory.make(**options)
     if isinstance(made, nn.Module):
@@ -94,7 +98,9 @@ def call(factory: Factory, source: ExternalSource) -> Made:
     networks = [item for item in made if isinstance(item, nn.Module)] if isinstance(made, tuple | list) else []
     if networks:
         return Made(networks[0], (f"the factory gives {len(made)} things; the first network among them is taken",))
-    raise BuildFailure(f"{source.entry} gives a {type(made).__name__}, not a torch.nn.Module", "name what makes the network")
+    raise BuildFailure(
+        f"{source.entry} gives a {type(made).__name__}, not a torch.nn.Module", "name what makes the network"
+    )
 
 
 def require_own_weights(factory: Factory, source: ExternalSource, network: nn.Module) -> None:
@@ -114,9 +120,19 @@ def require_own_weights(factory: Factory, source: ExternalSource, network: nn.Mo
 def unused_preparations(network: nn.Module) -> Iterator[str]:
     """A sentence for each method that the authors may call before deployment, and that was not called here."""
     for method in sorted(_PREPARATIONS):
-        owners = [type(module).__name__ for module in network.modules() if callable(getattr(type(module), method, None))]
+        owners = [
+            type(module).__name__ for module in network.modules() if callable(getattr(type(module), method, None))
+        ]
         if owners:
             yield f"{owners[0]}.{method}() was not called; a factory that calls it may give a faster network"
+
+
+def _taken(top: str, folder: Path) -> bool:
+    """Whether a module of the folder bears the name of another that is imported already."""
+    if top not in sys.modules or not ((folder / f"{top}.py").is_file() or (folder / top).is_dir()):
+        return False
+    origin = getattr(sys.modules[top], "__file__", None)
+    return origin is None or not Path(origin).is_relative_to(folder)
 
 
 def _bag(value: Any) -> Any:

@@ -25,7 +25,9 @@ def stated(module: ModuleType, network: nn.Module) -> Message:
     if own is None:
         return _of_timm(network)
     if not isinstance(own, Mapping) or not own.keys() <= _FIELDS:
-        raise BuildFailure(f"{ATTRIBUTE} must be a mapping with {', '.join(sorted(_FIELDS))}, not {own!r}", "correct it")
+        raise BuildFailure(
+            f"{ATTRIBUTE} must be a mapping with {', '.join(sorted(_FIELDS))}, not {own!r}", "correct it"
+        )
     found: Message = {}
     try:
         if "preprocess" in own:

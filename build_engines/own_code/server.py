@@ -15,15 +15,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from build_engines import checkpoint, export, figures
+from build_engines import checkpoint, export, figures, random_weights
 from build_engines.artifact import BuildFailure, Exporter, known
 from build_engines.catalog.entry import Entry, ExternalSource, Normalisation
 from build_engines.messages import Array, Message, receive, send
 from build_engines.own_code import factory, preparation
 from build_engines.own_code.blame import Blame
 from build_engines.own_code.outputs import TaskNetwork, fit
-from build_engines.sources import random_weights
+from build_engines.torchvision_operators import declare_missing
 from contract.preprocess import PreprocessSpec
+
+TORCHVISION_OPERATORS = declare_missing()
+"""Kept as long as the process lives: the user's code may import torchvision, or a timm that does."""
 
 Answer = tuple[Message, Sequence[Array]]
 
@@ -60,7 +63,9 @@ class Server:
         _require_evaluation(network)
         self._network = network
         stated = preparation.stated(call.module, network)
-        return {"stated": stated, "notes": notes, "warnings": list(factory.unused_preparations(network))}, ()
+        warnings = list(factory.unused_preparations(network))
+        framework = f"torch {torch.__version__}"
+        return {"stated": stated, "notes": notes, "warnings": warnings, "framework": framework}, ()
 
     def prepare(self, request: Message) -> Answer:
         """See what the network answers at this size, make the task's tensors of it, and count."""
@@ -75,7 +80,8 @@ class Server:
         self._fitted = fitted.module.eval()
         with Blame(source, f"the network does not run at {spec.height} x {spec.width}"):
             counted = figures.of_network(self._fitted, spec)
-        return {"names": fitted.names, "notes": fitted.notes, "figures": counted.model_dump(mode="json")}, ()
+        facts = {"names": fitted.names, "notes": fitted.notes, "classes": fitted.classes}
+        return facts | {"figures": counted.model_dump(mode="json")}, ()
 
     def export(self, request: Message) -> Answer:
         """The compiled model's ONNX form, as bytes in one array uint8."""

@@ -10,6 +10,7 @@ from build_engines.artifact import Artifact, BuildFailure, Order, Step, WeightsO
 from build_engines.catalog.entry import OnnxSource, PackageWeights, at_resolution
 from build_engines.decoders.form import Decoder, Raw, Size
 from build_engines.decoders.table import decoder
+from build_engines.graph_folding import readable
 from build_engines.graph_network import GraphNetwork
 from build_engines.graph_opset import lifted
 from build_engines.graph_shapes import real_inputs, shapes, without_weights
@@ -72,7 +73,8 @@ def _raw_outputs(model: onnx.ModelProto, spec: PreprocessSpec, file: str) -> tup
     """The outputs' shapes for one image; BuildFailure where they cannot be told."""
     (entrance,) = real_inputs(model.graph)
     try:
-        found = shapes(without_weights(lifted(model)), entrance.name, (1, 3, spec.height, spec.width))
+        size = (1, 3, spec.height, spec.width)
+        found = shapes(readable(without_weights(lifted(model)), entrance.name, size), entrance.name, size)
     except onnx.shape_inference.InferenceError as error:
         raise BuildFailure(
             f"{file} cannot take {spec.height} x {spec.width}: {error}", "choose another size"

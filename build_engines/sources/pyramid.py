@@ -7,18 +7,24 @@ transposed convolutions and reduced by pooling.
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from build_engines.artifact import BuildFailure, Level
+from build_engines import checkpoint, random_weights
+from build_engines.artifact import Artifact, BuildFailure, Level, WeightsOrigin, known
+from build_engines.catalog.entry import PyramidHead
+from build_engines.sources import label_sets
 
 STRIDES = (4, 8, 16, 32)
 _FEWEST = 3
 """A network with fewer strides than this is given all of them."""
 _SMALLEST_STRIDE = 4
+BACKBONE = "backbone."
+"""What the names of a backbone's tensors begin with in a checkpoint that holds a head's too."""
 
 Pyramid = tuple[nn.Module, tuple[Level, ...]]
 """Pixels f32 [B,3,H,W], normalised → a tuple of maps, and what these are."""
@@ -37,6 +43,30 @@ def of_timm(network: Any, height: int, width: int) -> Pyramid:
 def of_transformers(backbone: Any, height: int, width: int) -> Pyramid:
     """What transformers' `AutoBackbone` makes; all maps that its ``out_features`` name are taken."""
     return of_network(_TransformersMaps(backbone), height, width)
+
+
+def loaded(prepared: Artifact, made: Pyramid, origin: WeightsOrigin, head: PyramidHead) -> Artifact:
+    """The network as a backbone; a checkpoint that holds a head too is loaded only now, for it has no classifier.
+
+    Where a pyramid had to be added to a plain backbone, the whole is trained only if such a checkpoint brings it too.
+    """
+    (backbone, levels), order, spec = made, prepared.order, known(prepared.preprocess)
+    if isinstance(order.weights, Path) and (own := checkpoint.part(checkpoint.read(order.weights), BACKBONE)):
+        checkpoint.load(backbone, own, order.weights.name, "by_name")
+    elif not origin.trained:
+        random_weights.fill(backbone)
+        random_weights.settle(backbone, (4, 3, spec.height, spec.width))
+    elif isinstance(backbone, SimplePyramid):
+        random_weights.fill(backbone.branches)
+        origin = WeightsOrigin(f"{origin.name}, with a random pyramid", origin.sha256, trained=False)
+    labels = order.entry.labels
+    return prepared.having(
+        network=backbone.eval(),
+        output_names=("maps",),
+        pyramid=levels,
+        labels=label_sets.labels_for(labels, head.classes) if isinstance(labels, str) else labels or (),
+        origin=origin,
+    )
 
 
 def of_network(network: nn.Module, height: int, width: int) -> Pyramid:

@@ -1,23 +1,22 @@
 """A model of timm, with weights from a package, the hub, a local file, or none."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import timm
 from huggingface_hub.errors import HfHubHTTPError
 from timm.data.config import resolve_data_config
+from torch import nn
 
-from build_engines import checkpoint
-from build_engines.artifact import Artifact, BuildFailure, Order, Step, WeightsOrigin, known
+from build_engines import checkpoint, random_weights
+from build_engines.artifact import Artifact, BuildFailure, Order, Step, WeightsOrigin
 from build_engines.catalog.entry import Normalisation, PyramidHead, TimmSource, at_resolution
-from build_engines.sources import hub, imagenet, label_sets, package, pyramid, random_weights
+from build_engines.sources import hub, imagenet, package, pyramid
 from contract.preprocess import Interpolation, PreprocessSpec, Resize
 from contract.task import Task
 
-_BACKBONE = "backbone."
-"""What the names of a backbone's tensors begin with in a checkpoint that holds a head's too."""
 _OUTPUTS = {Task.CLASSIFY: ("probabilities",), Task.EMBED: ("embedding",)}
 
 
@@ -30,12 +29,16 @@ def load(artifact: Artifact) -> Artifact:
     classes = int(network.num_classes)
     if isinstance(order.entry.head, PyramidHead):
         prepared = artifact.having(preprocess=preprocess, normalisation=_normalisation(order, stated))
-        return _as_pyramid(prepared, network, origin, order.entry.head)
-    if order.entry.task is Task.EMBED:
+        made = pyramid.of_timm(network, preprocess.height, preprocess.width)
+        return pyramid.loaded(prepared, made, origin, order.entry.head)
+    if order.entry.task is Task.EMBED and not _projects_to_text(network):
         network.reset_classifier(0)
     network.eval()
     if not origin.trained:
-        random_weights.settle(network, (4, 3, preprocess.height, preprocess.width))
+        pixels = (4, 3, preprocess.height, preprocess.width)
+        random_weights.settle(network, pixels)
+        if order.entry.task is Task.CLASSIFY:
+            random_weights.temper(network, _classifiers(network), pixels)
     return artifact.having(
         network=network,
         output_names=_OUTPUTS.get(order.entry.task, ("logits",)),
@@ -44,35 +47,6 @@ def load(artifact: Artifact) -> Artifact:
         labels=imagenet.labels_for(classes) if order.entry.labels else (),
         origin=origin,
     )
-
-
-def _as_pyramid(prepared: Artifact, network: Any, origin: WeightsOrigin, head: PyramidHead) -> Artifact:
-    """The network as a backbone; a checkpoint that holds a head too is loaded only now, for it has no classifier.
-
-    Where a pyramid had to be added to a plain backbone, the whole is trained only if such a checkpoint brings it too.
-    """
-    order, spec = prepared.order, known(prepared.preprocess)
-    backbone, levels = pyramid.of_timm(network, spec.height, spec.width)
-    if isinstance(order.weights, Path) and (own := checkpoint.part(checkpoint.read(order.weights), _BACKBONE)):
-        checkpoint.load(backbone, own, order.weights.name, "by_name")
-    elif not origin.trained:
-        random_weights.fill(backbone)
-        random_weights.settle(backbone, (4, 3, spec.height, spec.width))
-    elif isinstance(backbone, pyramid.SimplePyramid):
-        random_weights.fill(backbone.branches)
-        origin = WeightsOrigin(f"{origin.name}, with a random pyramid", origin.sha256, trained=False)
-    return prepared.having(
-        network=backbone.eval(),
-        output_names=("maps",),
-        pyramid=levels,
-        labels=_labels(order, head),
-        origin=origin,
-    )
-
-
-def _labels(order: Order, head: PyramidHead) -> tuple[str, ...]:
-    labels = order.entry.labels
-    return label_sets.labels_for(labels, head.classes) if isinstance(labels, str) else labels or ()
 
 
 def _normalisation(order: Order, stated: dict[str, Any]) -> Normalisation:
@@ -93,12 +67,14 @@ class _Architecture:
 
     name: str
     size: int | None
+    options: dict[str, Any] = field(default_factory=dict)
 
     def create(self, *, pretrained: bool = False, classes: int | None = None) -> Any:
         """The network; a network of timm has attributes that no common type declares."""
         options: dict[str, Any] = {} if classes is None else {"num_classes": classes}
         if self.size is not None:
             options["img_size"] = self.size
+        options |= self.options
         return timm.create_model(self.name, pretrained=pretrained, **options)
 
 
@@ -110,7 +86,7 @@ def _with_weights(order: Order) -> tuple[Any, WeightsOrigin]:
         raise BuildFailure(f"timm {timm.__version__} has no model {source.model!r}", "see timm.list_models()")
     configuration = timm.get_pretrained_cfg(source.model)
     fixed = configuration is not None and configuration.fixed_input_size
-    architecture = _Architecture(source.model, _side(order) if fixed else None)
+    architecture = _Architecture(source.model, _side(order) if fixed else None, source.options)
     if order.weights == "random":
         network = architecture.create()
         random_weights.fill(network)
@@ -136,7 +112,7 @@ def _from_checkpoint(architecture: _Architecture, path: Path, *, joined: bool) -
     tensors = checkpoint.read(path)
     network = architecture.create()
     origin = WeightsOrigin(path.name, package.digest(path), trained=True)
-    if joined and checkpoint.part(tensors, _BACKBONE):
+    if joined and checkpoint.part(tensors, pyramid.BACKBONE):
         # The names are those of a pyramid, which is still to be made of the network.
         return network, origin
     bias = tensors.get(f"{network.pretrained_cfg.get('classifier')}.bias")
@@ -185,3 +161,16 @@ def _as_timm_does(stated: dict[str, Any]) -> PreprocessSpec:
         shortest_edge=math.floor(height / crop),
         interpolation=interpolation,
     )
+
+
+def _projects_to_text(network: Any) -> bool:
+    """Whether the last layer is no classifier but leads into the space that a contrastive text encoder shares."""
+    stated = network.pretrained_cfg
+    contrastive = "clip" in f"{stated.get('architecture')}.{stated.get('tag')}"
+    return contrastive and not imagenet.labels_for(int(network.num_classes))
+
+
+def _classifiers(network: Any) -> tuple[nn.Module, ...]:
+    """The last layers; networks that were distilled have two."""
+    found = network.get_classifier()
+    return tuple(found) if isinstance(found, tuple | list | nn.ModuleList) else (found,)

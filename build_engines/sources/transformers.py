@@ -13,18 +13,18 @@ from torch import Tensor, nn
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.utils import logging as library_logging
 
+from build_engines import checkpoint, random_weights
 from build_engines.artifact import Artifact, BuildFailure, Order, Step, WeightsOrigin
-from build_engines.catalog.entry import TransformersSource, at_resolution
+from build_engines.catalog.entry import PyramidHead, TransformersSource, at_resolution
 from build_engines.sources import (
-    checkpoint,
     hub,
     label_sets,
     package,
     position_embeddings,
-    random_weights,
     transformers_configuration,
     transformers_preprocess,
 )
+from build_engines.sources import pyramid as pyramids
 from build_engines.sources.transformers_outputs import pyramid, wrap
 from contract.preprocess import PreprocessSpec
 from contract.task import Task
@@ -48,6 +48,10 @@ def load(artifact: Artifact) -> Artifact:
     network, names = wrap(
         order.entry.task, model, preprocess, str(source.options.get("answer", "")), head=order.entry.head
     )
+    if isinstance(order.entry.head, PyramidHead):
+        made = pyramids.of_network(network, preprocess.height, preprocess.width)
+        prepared = artifact.having(preprocess=preprocess, normalisation=normalisation)
+        return pyramids.loaded(prepared, made, origin, order.entry.head)
     # Some models hand a parameter to a module, which tools that count work cannot follow where it wants gradients.
     network.eval().requires_grad_(requires_grad=False)
     if not origin.trained:
@@ -55,7 +59,6 @@ def load(artifact: Artifact) -> Artifact:
     return artifact.having(
         network=network,
         output_names=names,
-        pyramid=pyramid.levels(network, preprocess) if isinstance(network, pyramid.Pyramid) else (),
         preprocess=preprocess,
         normalisation=normalisation,
         labels=() if order.entry.task is Task.EMBED else _labels(order, model.config),

@@ -28,6 +28,7 @@ _MAPPINGS = {
 }
 ANSWER = "answer"
 """The one option that is not a field of the configuration: what a segmenter answers with."""
+_STAGES = {"out_features", "out_indices"}
 _DERIVED = {"id2label", "label2id", "stage_names", "transformers_version", "dtype", "architectures", "model_type"}
 
 
@@ -108,7 +109,11 @@ def _field(default: Any, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     if isinstance(default, PreTrainedConfig) and value.get("model_type", default.model_type) == default.model_type:
-        merged = default.to_diff_dict() | dict(value)
+        own = default.to_diff_dict()
+        if _STAGES & value.keys():
+            # Both name a backbone's stages; the default's would contradict the entry's.
+            own = {name: setting for name, setting in own.items() if name.lstrip("_") not in _STAGES}
+        merged = own | dict(value)
         return _configured(default.model_type, {name: field for name, field in merged.items() if name not in _DERIVED})
     if "model_type" in value:
         options = dict(value)

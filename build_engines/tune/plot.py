@@ -59,7 +59,7 @@ def _panel(
     for size in result.preferred_batch_sizes:
         axes.axvline(size, color="grey", linestyle=":", linewidth=1)
     axes.set_xticks(sizes)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
     axes.set_xlabel("batch size")
     axes.set_ylabel(unit)
     axes.grid(alpha=0.3)

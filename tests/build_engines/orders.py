@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from build_engines.artifact import Artifact, Order, WeightsOrigin
 from build_engines.catalog.entry import Entry, HubWeights, Normalisation, TimmSource
-from build_engines.samples import draw
+from build_engines.pictures import draw
 from contract.card import Figures
 from contract.preprocess import Interpolation, PreprocessSpec, Resize
 from contract.repository import Repository

@@ -1,15 +1,17 @@
 """Checkpoints: every usual form is read, nothing in them is executed, and what does not fit is reported."""
 
+import argparse
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from build_engines import checkpoint
 from build_engines.artifact import BuildFailure
-from build_engines.sources import checkpoint
 from tests.build_engines.orders import Classifier
 
 
@@ -41,6 +43,16 @@ FORMS = {
     "data-parallel": {"state_dict": prefixed("module.")},
     "compiled": prefixed("_orig_mod."),
     "compiled and data-parallel": {"model": prefixed("module._orig_mod.")},
+    "an average within its bookkeeping": {"ema": {"module": tensors(), "updates": 7}, "model": {}},
+    "an average that was never made": {"ema": {}, "state_dict": tensors()},
+    "a teacher": {"teacher": prefixed("module."), "student": {}},
+    "restoration": {"params_ema": tensors()},
+    "beside settings and NumPy's numbers": {
+        "model": tensors(),
+        "args": argparse.Namespace(lr=0.1, output_dir=Path("out")),
+        "best": np.float64(80.1),
+        "step": np.int64(3),
+    },
 }
 
 
@@ -146,3 +158,34 @@ def test_a_long_report_is_cut() -> None:
     network = nn.Sequential(*[nn.Linear(2, 2) for _ in range(9)])
     with pytest.raises(BuildFailure, match=r"18 missing \(0.weight.*…\)"):
         checkpoint.load(network, {}, "file.pth", "by_name")
+
+
+def test_counters_are_no_weights() -> None:
+    """What a profiler left behind is ignored, and batches that were not counted are not missed."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    given = {name: torch.rand_like(value) for name, value in network.state_dict().items() if value.ndim}
+    checkpoint.load(network, given | {"0.total_ops": torch.zeros(1, dtype=torch.float64)}, "file.pth", "by_name")
+    assert all(torch.equal(network.state_dict()[name], value) for name, value in given.items())
+    with pytest.raises(BuildFailure, match=r"1 missing \(1.running_var\)"):
+        checkpoint.load(network, {name: given[name] for name in list(given)[:-1]}, "file.pth", "by_name")
+
+
+@pytest.mark.parametrize("longer", ["file", "network"])
+def test_a_prefix_of_one_side_is_forgiven(longer: str) -> None:
+    """Weights of a network that one side keeps under a name (``model.``) and the other does not are loaded."""
+    network: nn.Module = Classifier()
+    given = {name: torch.rand_like(tensor) for name, tensor in tensors().items()}
+    if longer == "file":
+        checkpoint.load(network, {f"model.{name}": tensor for name, tensor in given.items()}, "file.pth", "by_name")
+    else:
+        checkpoint.load(nn.ModuleDict({"model": network}), given, "file.pth", "by_name")
+    assert all(torch.equal(tensor, given[name]) for name, tensor in network.state_dict().items())
+
+
+def test_a_trap_among_settings_is_refused(tmp_path: Path) -> None:
+    """Settings are read, but nothing within them is run."""
+    settings = argparse.Namespace(lr=0.1, hook=Trap(tmp_path / "sprung"))
+    torch.save({"model": tensors(), "args": settings}, tmp_path / "trap.pth")
+    with pytest.raises(BuildFailure, match="would execute code"):
+        checkpoint.read(tmp_path / "trap.pth")
+    assert not (tmp_path / "sprung").exists()

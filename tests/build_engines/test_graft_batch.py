@@ -80,6 +80,18 @@ FROZEN = {
         node("ReduceMean", "x", "axes", "mean", keepdims=1), node("Sub", "x", "mean", "y"), axes=shape(0, 1, 2, 3)
     ),
     "a mean over everything": exported(node("ReduceMean", "x", "mean", keepdims=1), node("Sub", "x", "mean", "y")),
+    "shapes that are divided": exported(
+        node("Shape", "x", "all"),
+        node("Slice", "all", "from", "to", "channels"),
+        node("Div", "channels", "two", "half"),
+        node("Concat", "alone", "half", "two", "rest", "parts", axis=0),
+        node("Reshape", "x", "parts", "y"),
+        **{"from": shape(1)},
+        to=shape(2),
+        two=shape(2),
+        alone=shape(1),
+        rest=shape(36),
+    ),
     "free already": exported(node("Reshape", "x", "to", "y"), to=shape(0, 4, -1)),
 }
 

@@ -1,15 +1,16 @@
 """What a user writes about an ONNX file, and what they are told where it is wrong."""
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import yaml
 
-from build_engines.catalog.decoding import Rename, Yolox
+from build_engines.catalog.decoding import Decoding, Rename, Yolox
 from build_engines.catalog.entry import Entry, Normalisation
-from build_engines.catalog.import_card import CardError, read
+from build_engines.catalog.import_card import CardError, ImportCard, read
 from build_engines.verify import normalise
 from contract.task import Task
 
@@ -139,3 +140,21 @@ def test_absent_files_are_named(tmp_path: Path) -> None:
     """A card, or a file of labels, that is not there is named."""
     assert "none.yaml cannot be read: No such file" in refusal(tmp_path / "none.yaml")
     assert "none.txt cannot be read" in refusal(written(tmp_path, labels={"file": "none.txt"}))
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "import.md"
+BLOCKS = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_guides_cards_are_valid(block: str, tmp_path: Path) -> None:
+    """Every card in the guide, and every part of one with what a card needs besides, becomes an entry."""
+    assert entry(tmp_path, **yaml.safe_load(block)).source.kind == "onnx"
+
+
+def test_the_guide_names_every_decoder_and_field() -> None:
+    """The guide explains all decoders and all fields of a card."""
+    text = GUIDE.read_text(encoding="utf-8")
+    decoders = [get_args(form.model_fields["decoder"].annotation)[0] for form in get_args(get_args(Decoding)[0])]
+    assert len(decoders) == 7
+    assert [name for name in (*decoders, *ImportCard.model_fields) if f"`{name}`" not in text] == []

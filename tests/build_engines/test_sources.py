@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from skimage import data
 
-from build_engines import samples
+from build_engines import pictures, samples
 from build_engines.artifact import Artifact, BuildFailure, WeightsOrigin
 from build_engines.sources import imagenet
 from build_engines.sources import timm as source
@@ -90,7 +90,7 @@ def test_photographs_come_first(tmp_path: Path) -> None:
     found = samples.STEP(artifact).samples
     assert found.shape == (samples.COUNT, 16, 16, 3)
     np.testing.assert_array_equal(found[0], preprocess(data.chelsea(), a_spec())[0])
-    np.testing.assert_array_equal(found[1], samples.draw(0, 16, 16))
+    np.testing.assert_array_equal(found[1], pictures.draw(0, 16, 16))
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
@@ -102,6 +102,6 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
 
 def test_drawn_pictures_differ() -> None:
     """Each drawn picture is like no other and always the same."""
-    pictures = [samples.draw(index, 24, 32) for index in range(samples.COUNT)]
-    assert len({picture.tobytes() for picture in pictures}) == samples.COUNT
-    np.testing.assert_array_equal(pictures[3], samples.draw(3, 24, 32))
+    drawn = [pictures.draw(index, 24, 32) for index in range(samples.COUNT)]
+    assert len({picture.tobytes() for picture in drawn}) == samples.COUNT
+    np.testing.assert_array_equal(drawn[3], pictures.draw(3, 24, 32))

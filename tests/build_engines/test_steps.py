@@ -51,7 +51,8 @@ def test_promises_are_about_fields_that_exist() -> None:
 @pytest.mark.parametrize("entry", [*entries(), an_entry()], ids=lambda entry: entry.name)
 def test_the_order_of_steps_satisfies_them_all(entry: object, tmp_path: Path) -> None:
     """For every kind of entry, what each step requires is what the steps before it ensure."""
-    known: set[str] = set()
+    # A source gives a pyramid where a head is to follow, which no static promise can say.
+    known = {"pyramid"} if entry.head else set()
     for step in steps(an_order(tmp_path, entry)):
         assert set(step.requires) <= known, step.name
         known |= set(step.ensures)

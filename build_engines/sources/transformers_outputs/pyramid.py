@@ -3,13 +3,11 @@
 from itertools import accumulate
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers.backbone_utils import BackboneMixin
 from transformers.models.auto.modeling_auto import MODEL_FOR_BACKBONE_MAPPING, MODEL_MAPPING
 
-from build_engines.artifact import BuildFailure, Level
-from contract.preprocess import PreprocessSpec
+from build_engines.artifact import BuildFailure
 
 _PVT = "pvt"
 
@@ -71,14 +69,3 @@ def all_stages(configuration: Any) -> None:
 def make(model: Any) -> tuple[nn.Module, tuple[str, ...]]:
     """The pyramid; its outputs have no names, for the head gives them theirs."""
     return Pyramid(model), ("maps",)
-
-
-def levels(network: Pyramid, spec: PreprocessSpec) -> tuple[Level, ...]:
-    """Channels and stride of each map, as an input of this size has them; BuildFailure if there are none."""
-    with torch.inference_mode():
-        maps = network(torch.zeros(1, 3, spec.height, spec.width))
-    if not maps:
-        raise BuildFailure(
-            f"{type(network.model).__name__} gives no feature maps", "choose a hierarchical backbone for the head"
-        )
-    return tuple(Level(channels=int(level.shape[1]), stride=spec.height // int(level.shape[2])) for level in maps)

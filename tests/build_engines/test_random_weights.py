@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from build_engines.sources import random_weights
+from build_engines import random_weights
 
 
 class Deep(nn.Module):
@@ -58,3 +58,13 @@ def test_pictures_have_the_shape_asked_for() -> None:
         pictures = random_weights.pictures(shape)
         assert pictures.shape == shape
         assert pictures.std() > 0.1
+
+
+def test_tempered_logits_are_moderate() -> None:
+    """Logits that a softmax would turn into a choice are scaled to a deviation of 1."""
+    network = filled()
+    with torch.no_grad():
+        network.head.weight.mul_(1000)
+    random_weights.temper(network, [network.head], (4, 3, 32, 32))
+    with torch.inference_mode():
+        assert 0.9 < network(random_weights.pictures((4, 3, 32, 32))).std() < 1.1

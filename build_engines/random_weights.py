@@ -7,13 +7,17 @@ section 2.2), from a seed made of its name: equal in every build, and in every l
 """
 
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from build_engines.pictures import normalised
+
+_LEAST_SPREAD = 0.01
+"""Least variance of a channel, as a share of its mean square and of the layer's variance."""
 _SPREAD = 0.1
 """Standard deviation of what should be near 0 (biases) or near 1 (scales)."""
 
@@ -48,21 +52,36 @@ def settle(network: nn.Module, shape: tuple[int, ...]) -> None:
     try:
         with torch.inference_mode(), suppress(RuntimeError, AssertionError, ValueError):
             network(pictures(shape))
+            for layer in layers:
+                _spread(layer)
     finally:
         for layer, (momentum, training) in zip(layers, before, strict=True):
             layer.momentum = momentum
             layer.train(training)
 
 
+def temper(network: nn.Module, last: Sequence[nn.Module], shape: tuple[int, ...]) -> None:
+    """Scale the last layers so that logits f32 [B,C] have a standard deviation of at most 1.
+
+    A softmax of larger ones is a choice of one class, which any rounding may turn.
+    """
+    with torch.inference_mode(), suppress(RuntimeError, AssertionError, ValueError):
+        logits = network(pictures(shape))
+        scale = max(1.0, float(logits.std()))
+        for parameter in {parameter for module in last for parameter in module.parameters()}:
+            parameter.div_(scale)
+
+
+def _spread(layer: nn.modules.batchnorm._BatchNorm) -> None:
+    """Do not let a layer blow up what hardly varies: pictures alike, pooled, differ by little more than rounding."""
+    if layer.running_var is not None and layer.running_mean is not None:
+        least = _LEAST_SPREAD * (layer.running_mean.square() + layer.running_var.mean())
+        layer.running_var.copy_(torch.maximum(layer.running_var, least))
+
+
 def pictures(shape: tuple[int, ...]) -> Tensor:
-    """Normalised pixels f32 of this shape with structure at every scale: coarse noise, enlarged, and finer upon it."""
-    generator = torch.Generator().manual_seed(0)
-    flat = (int(np.prod(shape[:-3])), *shape[-3:])
-    result = torch.zeros(flat)
-    for cells in (2, 4, 8, 16, 64):
-        coarse = torch.randn(flat[0], flat[1], cells, cells, generator=generator)
-        result += functional.interpolate(coarse, size=flat[-2:], mode="bilinear", align_corners=False) / 2
-    return result.reshape(shape)
+    """Pixels f32 of this shape ([B,3,H,W], [B,4,H,W], [B,T,3,H,W]) as a network takes them, of real pictures."""
+    return torch.from_numpy(normalised(shape))
 
 
 def _running_statistics(network: nn.Module) -> set[str]:

@@ -1,0 +1,6 @@
+"""Waits when it is imported."""
+
+import time
+
+while True:
+    time.sleep(0.05)
