@@ -1,7 +1,10 @@
 """A torch network → ONNX, with the normalisation before it and the task's last step after it inside the graph."""
 
+import io
 import tempfile
+import textwrap
 import warnings
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +23,7 @@ OPSET = 20
 TRACE_BATCH_SIZE = 3
 """Neither 1, which exporters take for a constant, nor a size at which a frozen batch would go unnoticed."""
 
+_LONGEST_REASON = 300
 _CLASSIFIERS = {Task.CLASSIFY, Task.CLASSIFY_VIDEO}
 # Tracing runs the network's own Python code on stand-ins for numbers; it may stumble over them in any of these ways.
 _REFUSALS = (
@@ -115,8 +119,8 @@ def to_onnx(
     images = torch.zeros(TRACE_BATCH_SIZE, *spec.input_shape, dtype=torch.uint8)
     way = _by_export if exporter == "torch.export" else _by_tracing
     try:
-        with warnings.catch_warnings(), torch.inference_mode():
-            # Both exporters warn about their own innards; what matters is verified afterwards.
+        # Both exporters warn about their own innards and print graphs; what matters is verified afterwards.
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), torch.inference_mode():
             warnings.simplefilter("ignore")
             return way(module, images, names)
     except _REFUSALS as error:
@@ -162,4 +166,5 @@ def _by_tracing(module: nn.Module, images: Tensor, names: tuple[str, ...]) -> on
 def _first_line(error: Exception) -> str:
     """What an exporter says, without its pages of advice."""
     cause = error.__cause__ or error
-    return f"{type(cause).__name__}: {(str(cause).strip().splitlines() or [''])[0]}"
+    said = (str(cause).strip().splitlines() or [""])[0]
+    return f"{type(cause).__name__}: {textwrap.shorten(said, _LONGEST_REASON)}"

@@ -12,11 +12,13 @@ _CLIPS = 3
 
 
 def sample(artifact: Artifact) -> Artifact:
-    """Collect `COUNT` pictures of the network's size; the same ones in every build."""
+    """Collect at most `COUNT` pictures of the network's size; the same ones in every build."""
     spec = known(artifact.preprocess)
     folder = artifact.order.images
     photographs = None if folder is None else _photographs(folder)
-    return artifact.having(samples=pictures.of(spec, _CLIPS if spec.frames else COUNT, photographs))
+    # One more than the largest batch, so that every slot sees several of them.
+    count = _CLIPS if spec.frames else min(COUNT, artifact.order.entry.max_batch_size + 1)
+    return artifact.having(samples=pictures.of(spec, count, photographs))
 
 
 STEP = Step("sample", sample, requires=("preprocess",), ensures=("samples",))

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 from rich.console import Console
@@ -21,6 +22,10 @@ from build_engines.report import JsonReport, Report, print_json
 from build_engines.results import Row
 from contract.repository import Repository
 
+_TELLING = {"--weights", "--resolution", "--images", "--engine", "--precision"}
+"""The options that an outcome depends on."""
+_SAID = {"description", "licence", "reference", "notes", "published", "default", "supervision"}
+"""What an entry says of a network without changing it."""
 _TOOLS = ("torch", "timm", "transformers", "onnxscript", "onnxslim", "onnxruntime")
 
 
@@ -89,9 +94,10 @@ def _fitting(entry: Entry, options: list[str]) -> list[str]:
 
 def fingerprint(entry: Entry, options: Sequence[str]) -> str:
     """The hash of what an outcome depends on: the entry, how it is built, and with which tools."""
+    irrelevant = _SAID | {"weights"} if "random" in options else _SAID
     inputs = {
-        "entry": entry.model_dump(mode="json"),
-        "options": [text for text in options if text != "--no-cache"],
+        "entry": entry.model_dump(mode="json", exclude=irrelevant),
+        "options": sorted(pair for pair in pairwise(options) if pair[0] in _TELLING),
         "tools": {tool: version(tool) for tool in _TOOLS},
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]

@@ -113,7 +113,7 @@ def without_nms(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Notes]:
     copy.functions.append(onnx.parser.parse_function(_FUNCTION))
     copy.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
     inlined = onnx.inliner.inline_local_functions(copy)
-    return inlined, (f"{len(calls)} non-maximum suppressions are rounds of one rule, for the engine has none",)
+    return inlined, (f"non-maximum suppression is made of rounds of one rule ({len(calls)}), for the engine has none",)
 
 
 def _call(

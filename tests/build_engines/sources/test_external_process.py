@@ -165,4 +165,4 @@ def test_ctrl_c_ends_the_process(tmp_path: Path) -> None:
         build.send_signal(signal.SIGINT)
         assert build.wait(PATIENCE_S) == 130
     assert len(children) == 1
-    assert not children[0].is_running()
+    assert not psutil.wait_procs(children, 30)[1]

@@ -130,3 +130,34 @@ class Deployable(Answering):
 def deployable() -> nn.Module:
     """A network with a method that its authors call before deployment."""
     return Deployable("tensor")
+
+
+class Frozen(Answering):
+    """Computes its batch as a number of Python's, which a tracer takes for a constant."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        return self.head(x.mean(dim=(2, 3)).reshape(int(x.shape[0]), 3))
+
+
+def frozen() -> nn.Module:
+    """A network whose batch freezes."""
+    return Frozen("tensor")
+
+
+class Skipping(Answering):
+    """Leaves its normalisation out when it is exported, as Next-ViT does."""
+
+    def __init__(self) -> None:
+        super().__init__("tensor")
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        means = x.mean(dim=(2, 3))
+        return self.head(means if torch.onnx.is_in_onnx_export() else self.norm(means))
+
+
+def skipping() -> nn.Module:
+    """A network that is another one when exported."""
+    return Skipping()
