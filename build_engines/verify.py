@@ -15,13 +15,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import onnxruntime
 import torch
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from torch import nn
 
 from build_engines.agreement import UNUSABLE, agreement, errors, paired, relative_error, telling
 from build_engines.artifact import GOLDEN_BATCH_SIZE, INPUT_NAME, Artifact, BuildFailure, Network, Step, Tensors, known
 from build_engines.catalog.entry import Entry, Normalisation
 from build_engines.graph_network import GraphNetwork
+from build_engines.onnx_session import ENGINE_ERRORS, open_session, said
 from contract.card import Certificate, CertificateCheck, ModelCard
 from contract.preprocess import Floats, Pixels
 from contract.task import Task
@@ -34,16 +34,6 @@ _REPEATABILITY = 1e-5
 _NOISE_SEED = 7
 _NOISE = 4
 _CLASSIFIERS = {Task.CLASSIFY, Task.CLASSIFY_VIDEO}
-_ENGINE_ERRORS = (
-    ort_errors.EPFail,
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NoSuchFile,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
 
 
 class VerificationFailed(BuildFailure):
@@ -94,7 +84,7 @@ def _runner(network: Network) -> tuple[Callable[[Floats], list[np.ndarray[Any, A
     if isinstance(network, nn.Module):
         return partial(_run_torch, network), f"torch {torch.__version__}"
     if isinstance(network, GraphNetwork):
-        session = _session(network.model.SerializeToString())
+        session = open_session(network.model.SerializeToString())
         name = f"onnxruntime {onnxruntime.__version__}, the source's own graph"
         return partial(_run_graph, session, network), name
     return network.run, network.framework
@@ -119,7 +109,7 @@ class EngineRunner:
     """The compiled model in ONNX Runtime, from memory or from the file that will be served."""
 
     def __init__(self, model: bytes | Path) -> None:
-        self._session = _session(model)
+        self._session = open_session(model)
         self._names = [output.name for output in self._session.get_outputs()]
         self.name = f"onnxruntime {onnxruntime.__version__} {self._session.get_providers()[0]}"
 
@@ -142,8 +132,10 @@ def verify(artifact: Artifact) -> Artifact:
     source = SourceRunner(network, known(artifact.normalisation), artifact.output_names, entry)
     try:
         engine = EngineRunner(known(artifact.model).SerializeToString())
-    except _ENGINE_ERRORS as error:
-        raise VerificationFailed(f"onnxruntime cannot open the model: {error}", "report it with its name") from error
+    except ENGINE_ERRORS as error:
+        raise VerificationFailed(
+            f"onnxruntime cannot open the model: {said(error)}", "report it with its name"
+        ) from error
     _require_repeatable(source, samples[:1])
     outcomes = [
         outcome
@@ -181,8 +173,10 @@ def replay(model: Path, card: ModelCard, images: Pixels, expected: Tensors) -> N
     """Answer the golden images from the written file; VerificationFailed if it answers otherwise than before."""
     try:
         answered = EngineRunner(model).run(images)
-    except _ENGINE_ERRORS as error:
-        raise VerificationFailed(f"the written model does not run: {error}", "check the disk, then rebuild") from error
+    except ENGINE_ERRORS as error:
+        raise VerificationFailed(
+            f"the written model does not run: {said(error)}", "check the disk, then rebuild"
+        ) from error
     if relative_error(expected, answered) > card.certificate.tolerance:
         raise VerificationFailed(
             "the written model answers its golden images otherwise", "check the disk, then rebuild"
@@ -235,8 +229,8 @@ def _compare(plan: _Plan, source: Runner, engine: Runner, task: Task) -> Iterato
         error, same, problem = UNUSABLE, 0.0, ""
         try:
             answered = paired(expected, engine.run(batch))
-        except _ENGINE_ERRORS as failure:
-            problem = f"batch size {size}: {str(failure).strip().splitlines()[0]}"
+        except ENGINE_ERRORS as failure:
+            problem = f"batch size {size}: {said(failure)}"
         else:
             by_output = errors(expected, answered)
             error = max(by_output.values())
@@ -301,12 +295,6 @@ def _require_repeatable(source: Runner, image: Pixels) -> None:
             "the source answers the same image differently twice, so nothing can be compared with it",
             "make it deterministic in evaluation mode (dropout, random masks, sampling)",
         )
-
-
-def _session(model: bytes | Path) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # Errors; warnings are about optimisations that it declined.
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _softmax(logits: Floats) -> Floats:

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from build_engines.artifact import BuildFailure
 from build_engines.catalog.entry import Normalisation
-from build_engines.diagnosis.graph import ENGINE_ERRORS, GraphRun, constant_shape, failed_node
+from build_engines.diagnosis.graph import GraphRun, constant_shape, failed_node
 from build_engines.diagnosis.recording import APART, Call, Imprint, Recording, difference, imprint, record
 from build_engines.diagnosis.scopes import Scopes, source_line
 from build_engines.diagnosis.search import Parting, Search
+from build_engines.onnx_session import ENGINE_ERRORS
 from contract.preprocess import Pixels
 
 TOLERANCE = 1e-3

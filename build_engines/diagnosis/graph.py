@@ -1,27 +1,16 @@
 """Any values of an exported graph, as ONNX Runtime computes them."""
 
 import re
-from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import numpy_helper
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from build_engines.artifact import INPUT_NAME
 from build_engines.diagnosis.recording import Array
+from build_engines.onnx_session import open_session
 from contract.preprocess import Pixels
 
-ENGINE_ERRORS = (
-    ort_errors.EPFail,
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
 _FAILED_NODE = re.compile(r"Name:'([^']*)'")
 
 
@@ -36,12 +25,7 @@ class GraphRun:
 
     def values(self, names: tuple[str, ...], *, optimised: bool = False) -> dict[str, Array]:
         """These values by name, for the batch; one of `ENGINE_ERRORS` if the graph does not run as far as that."""
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # What goes wrong is raised; the runtime need not print it too.
-        if not optimised:
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        serialised = self._part(names).SerializeToString()
-        session: Any = onnxruntime.InferenceSession(serialised, options, providers=["CPUExecutionProvider"])
+        session = open_session(self._part(names).SerializeToString(), optimised=optimised, quiet=True)
         feeds = {INPUT_NAME: self._images} if session.get_inputs() else {}
         return dict(zip(names, session.run(list(names), feeds), strict=True))
 

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from build_engines.diagnosis.graph import ENGINE_ERRORS, GraphRun
+from build_engines.diagnosis.graph import GraphRun
 from build_engines.diagnosis.recording import APART, Array, Call, Imprint, Recording, difference, imprint
 from build_engines.diagnosis.scopes import Scopes, enclosing
+from build_engines.onnx_session import ENGINE_ERRORS
 
 _MOST_STEPS = 200
 _WITNESSES = 8

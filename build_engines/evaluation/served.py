@@ -6,27 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from build_engines.artifact import BuildFailure
+from build_engines.onnx_session import ENGINE_ERRORS, open_version, said
 from contract.card import ModelCard, Platform
 from contract.image import ImageTooLarge, InvalidImage, decode
 from contract.preprocess import Geometry, Pixels, preprocess
 from contract.repository import Repository, RepositoryError
 from contract.tasks.definition import Parameters, UnusableOutput
 from contract.tasks.table import TASKS
-
-_ENGINE_ERRORS = (
-    ort_errors.EPFail,
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NoSuchFile,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +39,9 @@ class ServedModel:
         self._definition = TASKS[card.task]
         self._settings = self._definition.settings.model_validate(card.task_settings)
         self._names = [output.name for output in card.outputs]
-        self._session = _open(repository.version_path(card.name, card.version) / card.platform.filename, threads)
+        self._session = open_version(
+            repository.version_path(card.name, card.version) / card.platform.filename, threads=threads
+        )
 
     def answers(
         self, paths: Sequence[Path], parameters: Parameters, batch_size: int
@@ -92,9 +82,9 @@ class ServedModel:
     def _infer(self, batch: Pixels) -> list[np.ndarray[Any, Any]]:
         try:
             return list(self._session.run(self._names, {self.card.input.name: batch}))
-        except _ENGINE_ERRORS as error:
+        except ENGINE_ERRORS as error:
             raise BuildFailure(
-                f"the engine failed on a batch of {len(batch)}: {_first_line(error)}", "build the model again"
+                f"the engine failed on a batch of {len(batch)}: {said(error)}", "build the model again"
             ) from error
 
     def _answer(
@@ -131,20 +121,3 @@ def batches(count: int, certified: Sequence[int], limit: int) -> list[int]:
     for size in sorted((size for size in certified if size <= max(limit, 1)), reverse=True):
         sizes += [size] * ((count - sum(sizes)) // size)
     return sizes
-
-
-def _open(path: Path, threads: int) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
-    except _ENGINE_ERRORS as error:
-        raise BuildFailure(
-            f"ONNX Runtime cannot load {path.name}: {_first_line(error)}", "build the model again"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -7,25 +7,14 @@ from threading import Event
 from typing import Any
 
 import numpy as np
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from build_engines.artifact import BuildFailure
+from build_engines.onnx_session import ENGINE_ERRORS, open_version, said
 from build_engines.tune.choice import Arrangement, is_stable, summarise
 from contract.card import Measurement, ModelCard, Platform
 from contract.preprocess import Pixels
 from contract.repository import GOLDEN, Repository
 
-_ENGINE_ERRORS = (
-    ort_errors.EPFail,
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NoSuchFile,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
 _WARM_UP_CALLS = 2
 _CHECK_EVERY = 10
 """Calls between two looks at whether the figures have settled."""
@@ -96,9 +85,9 @@ def _latencies(session: Any, card: ModelCard, batch: Pixels, callers: int, secon
             running = [pool.submit(caller) for _ in range(callers)]
             for future in running:
                 future.result()
-        except _ENGINE_ERRORS as error:
+        except ENGINE_ERRORS as error:
             raise BuildFailure(
-                f"the engine failed on a batch of {len(batch)}: {_first_line(error)}", "build the model again"
+                f"the engine failed on a batch of {len(batch)}: {said(error)}", "build the model again"
             ) from error
         finally:
             # Also when Ctrl-C comes: the pool waits for its threads.
@@ -127,19 +116,5 @@ def _open(repository: Repository, card: ModelCard, threads: int) -> Any:
             f"{card.name}:{card.version} is {card.platform}, and only ONNX files are tuned here",
             "tune the ONNX version that it was compiled from",
         )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     path = repository.version_path(card.name, card.version) / card.platform.filename
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
-    except _ENGINE_ERRORS as error:
-        raise BuildFailure(
-            f"ONNX Runtime cannot load {path.name}: {_first_line(error)}", "build the model again"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    return open_version(path, threads=threads, spinning=False)
