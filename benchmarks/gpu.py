@@ -16,8 +16,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-_MODULES = {"numpy": "build", "onnx": "build", "onnxruntime": "build", "torch": "build", "cuda.bindings": ""}
-"""What is imported, and the extra that brings it; none: that of the engine."""
+_MODULES = {
+    "numpy": "vitrail[build]",
+    "pydantic": "vitrail[build]",
+    "onnx": "vitrail[build]",
+    "onnxruntime": "vitrail[build]",
+    "torch": "vitrail[build]",
+    "cuda.bindings": "cuda-bindings",
+}
+"""What is imported, and what to install for it."""
 _ENGINES = {"tensorrt-rtx": (("tensorrt_rtx", "tensorrt_rtx_bindings"), "rtx"), "tensorrt": (("tensorrt",), "gpu")}
 _MISSING = 2
 _LEAST_RUNS, _MOST_RUNS, _SECONDS = 10, 200, 1.0
@@ -25,14 +32,7 @@ _LEAST_RUNS, _MOST_RUNS, _SECONDS = 10, 200, 1.0
 
 def missing(engine: str, repository: Path, names: list[str]) -> list[str]:
     """What this machine lacks, each with what to do about it; empty where all is there."""
-    modules, extra = _ENGINES[engine]
-    found = [
-        f"the Python package {module}: install vitrail[{brings or extra}]"
-        for module, brings in _MODULES.items()
-        if not _installed(module)
-    ]
-    if not any(_installed(module) for module in modules):
-        found.append(f"the library of {engine}: install vitrail[{extra}]")
+    found = _missing_packages(engine) or _missing_gpu()
     found += [
         f"the model {name}: vitrail-build build {name}"
         for name in names
@@ -40,13 +40,22 @@ def missing(engine: str, repository: Path, names: list[str]) -> list[str]:
     ]
     if not any(repository.glob("*/*/card.json")):
         found.append(f"a model repository at {repository}: vitrail-build build --default")
-    if not found:
-        from build_engines.compile.gpu import NoGpu, first_gpu  # noqa: PLC0415  nothing of it loads before
-
-        gpu = first_gpu()
-        if isinstance(gpu, NoGpu):
-            found.append(f"a GPU: {gpu.reason}")
     return found
+
+
+def _missing_packages(engine: str) -> list[str]:
+    found = [f"the Python package {module}: install {what}" for module, what in _MODULES.items() if not _found(module)]
+    modules, extra = _ENGINES[engine]
+    if not any(_found(module) for module in modules):
+        found.append(f"the library of {engine}: install vitrail[{extra}]")
+    return found
+
+
+def _missing_gpu() -> list[str]:
+    from build_engines.compile.gpu import NoGpu, first_gpu  # noqa: PLC0415  loads only where the packages are there
+
+    gpu = first_gpu()
+    return [f"a GPU: {gpu.reason}"] if isinstance(gpu, NoGpu) else []
 
 
 def measure(
@@ -62,7 +71,7 @@ def measure(
         if begun + longest > end:
             result["left_out"].append(f"{name} {precision}: the time was up")
         else:
-            result["rows"].append(_one(repository, name, engine, precision))
+            result["rows"].append(_one(repository, name, engine, precision, end))
             longest = max(longest, time.monotonic() - begun)
             print(json.dumps(result["rows"][-1]), file=sys.stderr)
         write(output, result)
@@ -97,8 +106,8 @@ def _turns(repository: Path, names: list[str], precisions: list[str]) -> Iterato
     return ((name, precision) for precision in precisions for name in chosen)
 
 
-def _one(repository: Path, name: str, engine: str, precision: str) -> dict[str, Any]:
-    """Build and certify one plan in a scratch copy of the version, then time it."""
+def _one(repository: Path, name: str, engine: str, precision: str, end: float) -> dict[str, Any]:
+    """Build and certify one plan in a scratch copy of the version, then time it; a build past the end is stopped."""
     from build_engines.artifact import BuildFailure  # noqa: PLC0415
     from build_engines.compile.builder import Options  # noqa: PLC0415
     from build_engines.compile.repository import compile_repository  # noqa: PLC0415
@@ -109,15 +118,24 @@ def _one(repository: Path, name: str, engine: str, precision: str) -> dict[str, 
         copy = _copied(repository, name, Path(folder))
         try:
             options = Options(precision)  # type: ignore[arg-type]  # the command line has checked it
-            (row,) = compile_repository(Repository(copy), [name], engine, options, EngineRunner)  # type: ignore[arg-type]
-        except BuildFailure as failure:
-            return {"model": name, "precision": precision, "outcome": "failed", "reason": failure.reason}
-        facts = {"model": row.model, "version": row.version, "precision": precision, "outcome": row.outcome}
-        facts |= {"build_and_certify_s": round(row.seconds, 1), "bytes": row.size}
-        if row.plan is None:
-            return facts | {"reason": row.reason, "remedy": row.remedy}
-        facts["plan"] = row.plan.model_dump(mode="json")
-        return facts | {"timings": _timings(copy, row.model, row.version, engine)}
+            (row,) = compile_repository(
+                Repository(copy),
+                [name],
+                engine,  # type: ignore[arg-type]
+                options,
+                EngineRunner,
+                progress=lambda *_: time.monotonic() < end,
+            )
+            facts = {"model": row.model, "version": row.version, "precision": precision, "outcome": row.outcome}
+            facts |= {"build_and_certify_s": round(row.seconds, 1), "bytes": row.size}
+            if row.plan is None:
+                return facts | {"reason": row.reason, "remedy": row.remedy}
+            facts["plan"] = row.plan.model_dump(mode="json")
+            if not row.plan.certified:
+                return facts | {"outcome": "failed", "reason": row.plan.notes[0]}
+            return facts | {"timings": _timings(copy, row.model, row.version, engine)}
+        except (BuildFailure, RuntimeError) as failure:
+            return {"model": name, "precision": precision, "outcome": "failed", "reason": str(failure)}
 
 
 def _timings(repository: Path, model: str, version: int, engine: str) -> list[dict[str, float]]:
@@ -166,7 +184,7 @@ def _fields(gpu: object) -> dict[str, str]:
     return {name: getattr(gpu, name) for name in ("name", "driver", "compute_capability")}
 
 
-def _installed(module: str) -> bool:
+def _found(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:

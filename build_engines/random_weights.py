@@ -45,6 +45,8 @@ def settle(network: nn.Module, shape: tuple[int, ...]) -> None:
     its work, which comes next, says so.
     """
     layers = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]  # noqa: SLF001
+    if not layers:
+        return
     before = [(layer.momentum, layer.training) for layer in layers]
     for layer in layers:
         layer.momentum = 1.0

@@ -64,6 +64,7 @@ def command(
         shown.refused(failure.reason, failure.remedy)
         raise typer.Exit(1) from failure
     except KeyboardInterrupt as interruption:
+        shown.interrupted()
         raise typer.Exit(_INTERRUPTED) from interruption
     if not as_json:
         Console().print(table_of(shown.rows))
@@ -77,6 +78,8 @@ class _Shown:
     def __init__(self, *, as_json: bool) -> None:
         self.rows: list[Row] = []
         self._as_json = as_json
+        self._turn: dict[str, str | int] = {}
+        self._told = (0, 0)
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -90,10 +93,17 @@ class _Shown:
 
     def begins(self, name: str) -> None:
         """A version's turn."""
+        model, _, version = name.partition(":")
+        self._turn, self._told = {"model": model, "version": int(version)}, (0, 0)
+        if self._as_json:
+            print_json({"event": "begins", **self._turn})
         self.progress.reset(self._bar, description=name, total=None, phase="reading")
 
     def advance(self, phase: str, done: int, steps: int) -> bool:
-        """The engine's builder is so far."""
+        """The engine's builder is so far; programs hear of whole steps only, for there are many smaller ones."""
+        if self._as_json and (done, steps) != self._told:
+            print_json({"event": "progress", **self._turn, "phase": phase, "done": done, "steps": steps})
+            self._told = (done, steps)
         self.progress.update(self._bar, completed=done, total=steps, phase=phase)
         return True
 
@@ -106,6 +116,14 @@ class _Shown:
         if row.reason:
             self.progress.console.print(f"✗ {row.model}: {row.reason}", markup=False, highlight=False)
             self.progress.console.print(f"  What to do: {row.remedy}", markup=False, highlight=False)
+
+    def interrupted(self) -> None:
+        """Ctrl-C has stopped it."""
+        if self._as_json:
+            print_json({"event": "interrupted", **self._turn})
+            return
+        names = ":".join(map(str, self._turn.values()))
+        Console(stderr=True).print(f"interrupted at {names}; it has no new plan", style="red", markup=False)
 
     def refused(self, reason: str, remedy: str) -> None:
         """Nothing can be compiled at all."""

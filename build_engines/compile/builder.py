@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ import onnx
 from build_engines.artifact import INPUT_NAME, BuildFailure
 from build_engines.compile import precision as precisions
 from build_engines.compile.engines import Engine, EngineName, open_engine
-from build_engines.compile.listening import Log, Progress, logger, monitor
+from build_engines.compile.listening import Log, Progress, Stages, interruptible, logger, monitor
 from build_engines.compile.refusals import builder_refusal, parser_refusal
 from build_engines.optimize.graph.mixed_precision import Ranges, mixed
 from build_engines.optimize.graph.tensorrt_nms import without_nms
@@ -71,11 +72,12 @@ def compile_plan(
     changed. ``ranges`` are largest absolute activations by tensor, which keep those beyond fp16's range in fp32.
 
     Raises:
-        BuildFailure: the library does not load, or refuses the graph; the reason names operator, node and module.
+        BuildFailure: the library does not load, or refuses the graph (the reason names operator, node and module);
+            or ``progress`` answered False.
     """
-    chosen = open_engine(engine)
+    chosen = open_for(engine, options)
     graph, notes = rewritten(model, chosen.name, options.precision, ranges)
-    log = Log()
+    log, stages = Log(), Stages(progress or _unheard)
     writer = logger(chosen.library, log)
     # Builder, network and parser share the logger, and die in the reverse order.
     builder = chosen.library.Builder(writer)
@@ -85,8 +87,10 @@ def compile_plan(
     if not parser.parse(graph.SerializeToString()):
         raise parser_refusal(engine, parser, graph)
     counted = precisions.of_network(network)
-    configuration, cache = _configuration(chosen, builder, network, batch_sizes, options, progress)
-    content = builder.build_serialized_network(network, configuration)
+    configuration, cache = _configuration(chosen, builder, network, batch_sizes, options, stages)
+    content = interruptible(partial(builder.build_serialized_network, network, configuration), stages)
+    if content is None and stages.stopped:
+        raise BuildFailure("the build was stopped before its end", "start it again, and give it more time")
     if content is None:
         raise builder_refusal(engine, log.errors, graph)
     _keep(cache, options.timing_cache)
@@ -100,6 +104,16 @@ def compile_plan(
         notes=notes,
         warnings=tuple(log.warnings),
     )
+
+
+def open_for(name: EngineName, options: Options) -> Engine:
+    """The engine, able to do what the options ask; BuildFailure where it does not load, or cannot."""
+    engine = open_engine(name)
+    if engine.ahead_of_time and options.version_compatible:
+        raise BuildFailure(
+            f"plans of {name} are bound to its version: there is no --version-compatible", "use --engine tensorrt"
+        )
+    return engine
 
 
 def rewritten(
@@ -124,7 +138,7 @@ def _configuration(
     network: Any,
     batch_sizes: Sequence[int],
     options: Options,
-    progress: Progress | None,
+    stages: Stages,
 ) -> tuple[Any, Any]:
     """The builder's configuration, and the timing cache within it (None where there is none)."""
     library, configuration = engine.library, builder.create_builder_config()
@@ -134,8 +148,7 @@ def _configuration(
         configuration.clear_flag(library.BuilderFlag.TF32)
     if options.level is not None:
         configuration.builder_optimization_level = options.level
-    if progress is not None:
-        configuration.progress_monitor = monitor(library, progress)
+    configuration.progress_monitor = monitor(library, stages)
     if engine.ahead_of_time:
         _aim(library, configuration, options.compute_capabilities)
         return configuration, None
@@ -144,6 +157,10 @@ def _configuration(
     if options.hardware_compatible:
         configuration.hardware_compatibility_level = library.HardwareCompatibilityLevel.AMPERE_PLUS
     return configuration, _timing_cache(configuration, options.timing_cache)
+
+
+def _unheard(phase: str, done: int, steps: int) -> bool:  # noqa: ARG001  a listener's arguments
+    return True
 
 
 def _profile(builder: Any, network: Any, batch_sizes: Sequence[int]) -> Any:

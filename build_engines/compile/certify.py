@@ -22,8 +22,6 @@ TOLERANCES: dict[Precision, float] = {"fp32": 1e-3, "fp16": 2e-2, "bf16": 8e-2}
 _LEAST_AGREEMENT: dict[Precision, float] = {"fp32": 1.0, "fp16": 0.9, "bf16": 0.8}
 """Share of the slots with the same answer; in low precision a near-tie may fall to the other side."""
 _NOISE_SEED = 11
-_LEAST_NOISE = 5
-"""With as many different images, no two slots of a small batch have the same one."""
 
 
 class Runner(Protocol):
@@ -40,9 +38,9 @@ def certify(
 ) -> Certificate:
     """The certificate over pictures uint8 [K,H,W,3] and noise in every size; BuildFailure where a check fails.
 
-    Over the sizes every slot sees several images.
+    Over the sizes every slot sees several images, and in a batch of noise no two slots have the same one.
     """
-    shape = (max(len(samples), _LEAST_NOISE), *samples.shape[1:])
+    shape = (max(len(samples), *batch_sizes), *samples.shape[1:])
     drawn = np.random.default_rng(_NOISE_SEED).integers(0, 256, shape, np.uint8)
     kinds: tuple[tuple[Literal["images", "noise"], Pixels], ...] = (("images", samples), ("noise", drawn))
     checks = tuple(

@@ -75,6 +75,8 @@ class PlanRunner:
         self._undo.callback(self._cuda.cuDevicePrimaryCtxRelease, self._device)
         _checked(self._cuda, self._cuda.cuCtxSetCurrent(context))
         self._runtime = engine.library.Runtime(logger(engine.library, self._log))
+        # A version-compatible plan brings its own runtime, as code; this one was built here a moment ago.
+        self._runtime.engine_host_code_allowed = True
         self._plan = self._runtime.deserialize_cuda_engine(plan)
         self._context: Any = None if self._plan is None else self._plan.create_execution_context()
         if self._context is None:

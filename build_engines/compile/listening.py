@@ -1,7 +1,10 @@
-"""What an engine's builder says while it works: its log, and how far it is."""
+"""What an engine's builder says while it works, its log and how far it is; and how it is stopped."""
 
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+Done = TypeVar("Done")
 
 Progress = Callable[[str, int, int], bool]
 """Hears the phase's name, the steps done and the steps in all; False stops the build."""
@@ -47,6 +50,8 @@ class Stages:
         self._running: list[str] = []
         self._done = 0
         self._all = 1
+        self.stopped = False
+        """Whether the build ends, or has ended, before its time."""
 
     def start(self, phase: str, outer: str | None, steps: int) -> None:
         """A phase begins."""
@@ -63,12 +68,27 @@ class Stages:
         """A step of a phase is done; False stops the build."""
         if self._running and phase == self._running[0]:
             self._done = number + 1
-        return self._told(self._running[-1] if self._running else phase, self._done, self._all)
+        going = self._told(self._running[-1] if self._running else phase, self._done, self._all)
+        self.stopped = self.stopped or not going
+        return not self.stopped
 
 
-def monitor(library: Any, told: Progress) -> Any:
-    """The library's progress monitor, which tells ``told``; Ctrl-C in it stops the build."""
-    stages = Stages(told)
+def interruptible(work: Callable[[], Done], stages: Stages) -> Done:
+    """Do long work of a library in a thread, so that Ctrl-C is heard meanwhile; it stops the work and is passed on.
+
+    Python hears signals in its main thread only, and there not before the library returns.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        outcome = pool.submit(work)
+        try:
+            return outcome.result()
+        except KeyboardInterrupt:
+            stages.stopped = True
+            raise
+
+
+def monitor(library: Any, stages: Stages) -> Any:
+    """The library's progress monitor, which tells ``stages``."""
 
     class Monitor(library.IProgressMonitor):  # type: ignore[misc]  # the library is known at run time only
         def __init__(self) -> None:
@@ -81,9 +101,6 @@ def monitor(library: Any, told: Progress) -> Any:
             stages.finish(phase)
 
         def step_complete(self, phase: str, number: int) -> bool:
-            try:
-                return stages.step(phase, number)
-            except KeyboardInterrupt:
-                return False
+            return stages.step(phase, number)
 
     return Monitor()

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from build_engines.artifact import BuildFailure
-from build_engines.compile.builder import Options
+from build_engines.compile.builder import Options, open_for
 from build_engines.compile.engines import EngineName, plan_file
 from build_engines.compile.listening import Progress
 from build_engines.compile.step import Reference, fingerprint, fingerprint_of, make_plan, noise
@@ -51,8 +51,10 @@ def compile_repository(
     """Make the plans of these models' newest versions (``NAME``, or ``NAME:VERSION``; none: all models), one by one.
 
     A plan is written into the version's folder, and its card says so. One version's failure is a row, and the next
-    follows; BuildFailure only where the engine's library does not load or a name stands for nothing.
+    follows; BuildFailure only where the engine's library does not load or lacks an option, or where a name stands for
+    nothing.
     """
+    open_for(engine, options)
     for model, version in _chosen(repository, names):
         begins(f"{model}:{version}")
         start = time.perf_counter()
@@ -103,8 +105,11 @@ def _compile_version(
         return "up to date", present, file.stat().st_size
     pictures = _pictures(folder, card)
     plan, content = make_plan(graph, card.task, engine, card.batch_sizes, pictures, options, reference, progress)
-    _write(file, content)
     others = tuple(plan for plan in card.plans if plan.file != file.name)
+    if present is not None:
+        # The card must not hold the old plan's certificate beside the new plan, however this ends.
+        repository.rewrite_card(model, version, card.model_copy(update={"plans": others}))
+    _write(file, content)
     repository.rewrite_card(model, version, card.model_copy(update={"plans": (*others, plan)}))
     return "built", plan, len(content)
 

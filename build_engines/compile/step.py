@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from build_engines.artifact import Artifact, BuildFailure, Step, known
-from build_engines.compile.builder import CompiledPlan, Options, compile_plan
+from build_engines.compile.builder import CompiledPlan, Options, Precision, compile_plan, open_for
 from build_engines.compile.certify import Runner, certify
 from build_engines.compile.engines import EngineName, open_engine
 from build_engines.compile.gpu import CannotLoad, Gpu, NoGpu, PlanRunner, first_gpu
@@ -24,7 +24,6 @@ Reference = Callable[[bytes], Runner]
 
 _FINGERPRINT = "made from "
 _COUNTED = "layers are counted in the network, before the engine fuses them"
-_NO_GPU = "not certified: it was built without a GPU, so it is never offered"
 
 
 def step(reference: Reference, progress: Progress | None = None) -> Step:
@@ -54,7 +53,8 @@ def compiled(artifact: Artifact, reference: Reference, progress: Progress | None
             progress,
         )
     except BuildFailure as failure:
-        return artifact.having(plan_problem=f"{failure.reason} (what to do: {failure.remedy})")
+        problem = f"{failure.reason} (what to do: {failure.remedy})"
+        return artifact.having(plan_problem=problem, warnings=(*artifact.warnings, f"no plan: {problem}"))
     return artifact.having(plans=(*artifact.plans, (plan, content)))
 
 
@@ -74,7 +74,7 @@ def make_plan(
     the engine refuses the graph, or where a GPU shows that the plan answers otherwise than the graph.
     """
     gpu = first_gpu()
-    if isinstance(gpu, NoGpu) and not open_engine(engine).ahead_of_time:
+    if isinstance(gpu, NoGpu) and not open_for(engine, options).ahead_of_time:
         raise BuildFailure(
             f"{engine} builds on the GPU that will serve, and there is none: {gpu.reason}",
             "build on that machine, or use --engine tensorrt-rtx, which needs no GPU",
@@ -83,17 +83,18 @@ def make_plan(
     built = compile_plan(model, engine, batch_sizes, options, ranges, progress)
     mark = _FINGERPRINT + fingerprint(model, engine, batch_sizes, options)
     if isinstance(gpu, NoGpu):
-        return _uncertified(built, _NO_GPU, mark), built.content
+        return _uncertified(built, f"no GPU to compare it on ({gpu.reason})", mark), built.content
     try:
         with PlanRunner(built.content, open_engine(engine), gpu) as runner:
             inspected = runner.layer_precisions()
+            refuse_lost_precision(options.precision, built.layer_precisions, inspected)
             opened = reference(model.SerializeToString())
             certificate = certify(opened, runner, task, samples, batch_sizes, options.precision)
     except CannotLoad as failure:
         if not open_engine(engine).ahead_of_time:
             raise
         # A plan for all GPUs of its kind may be of use elsewhere.
-        return _uncertified(built, f"not certified, so it is never offered: {failure.reason}", mark), built.content
+        return _uncertified(built, failure.reason, mark), built.content
     except RuntimeError as error:
         raise BuildFailure(f"the plan does not run: {error}", "ONNX Runtime serves; report it with its name") from error
     notes = (*built.notes, *built.warnings, mark)
@@ -101,7 +102,20 @@ def make_plan(
 
 
 def _uncertified(built: CompiledPlan, why: str, mark: str) -> Plan:
-    return _plan(built, None, None, built.layer_precisions, (why, _COUNTED, *built.notes, *built.warnings, mark))
+    told = (f"not certified, so it is never offered: {why}", _COUNTED)
+    return _plan(built, None, None, built.layer_precisions, (*told, *built.notes, *built.warnings, mark))
+
+
+def refuse_lost_precision(precision: Precision, asked: dict[str, int], inspected: dict[str, int]) -> None:
+    """BuildFailure if the network has layers in a low precision and the finished engine none (roboflow/rf-detr #1453).
+
+    Both are counts by precision; ``inspected`` is empty where the engine's inspector does not tell.
+    """
+    if precision in asked and inspected and precision not in inspected:
+        raise BuildFailure(
+            f"no layer of the finished engine computes in {precision}, though {asked[precision]} of the network's do",
+            "build it in another precision, or with another version of the engine",
+        )
 
 
 def fingerprint(

@@ -97,6 +97,7 @@ def test_the_next_build_is_the_next_version(built: Artifact, observer: Silent, t
     root = shutil.copytree(built.order.repository.root, tmp_path / "copy")
     again = build(an_order(root), observer)
     assert again.version == 2
-    assert observer.steps == ["reserve", "source", "figures", "sample", "export", "simplify", "verify", "emit"]
+    expected = "reserve source reparameterise figures sample export simplify verify emit"
+    assert observer.steps == expected.split()
     np.testing.assert_array_equal(again.golden["probabilities"], built.golden["probabilities"])
     assert (root / "small" / "1" / "model.onnx").read_bytes() == (built.path / "model.onnx").read_bytes()
