@@ -8,7 +8,8 @@ section 2.2), from a seed made of its name: equal in every build, and in every l
 
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,25 +42,16 @@ def settle(network: nn.Module, shape: tuple[int, ...]) -> None:
     """Set every batch normalisation's statistics to those that it sees in pictures f32 ``shape`` ([B,3,H,W] …).
 
     A network without this multiplies or divides its activations by some factor in each of its layers, and after fifty
-    of them all pictures look alike, or overflow. A network that does not run at this size is left as it is: counting
-    its work, which comes next, says so.
+    of them all pictures look alike, or overflow. Frozen ones, which detectors have, are settled too. A network that
+    does not run at this size is left as it is: counting its work, which comes next, says so.
     """
-    layers = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]  # noqa: SLF001
+    layers = [module for module in network.modules() if _has_statistics(module)]
     if not layers:
         return
-    before = [(layer.momentum, layer.training) for layer in layers]
-    for layer in layers:
-        layer.momentum = 1.0
-        layer.train()
-    try:
-        with torch.inference_mode(), suppress(RuntimeError, AssertionError, ValueError):
-            network(pictures(shape))
-            for layer in layers:
-                _spread(layer)
-    finally:
-        for layer, (momentum, training) in zip(layers, before, strict=True):
-            layer.momentum = momentum
-            layer.train(training)
+    with ExitStack() as undo, torch.inference_mode(), suppress(RuntimeError, AssertionError, ValueError):
+        for layer in layers:
+            undo.callback(layer.register_forward_pre_hook(_settle).remove)
+        network(pictures(shape))
 
 
 def temper(network: nn.Module, last: Sequence[nn.Module], shape: tuple[int, ...]) -> None:
@@ -74,16 +66,25 @@ def temper(network: nn.Module, last: Sequence[nn.Module], shape: tuple[int, ...]
             parameter.div_(scale)
 
 
-def _spread(layer: nn.modules.batchnorm._BatchNorm) -> None:
-    """Do not let a layer blow up what hardly varies: pictures alike, pooled, differ by little more than rounding."""
-    if layer.running_var is not None and layer.running_mean is not None:
-        least = _LEAST_SPREAD * (layer.running_mean.square() + layer.running_var.mean())
-        layer.running_var.copy_(torch.maximum(layer.running_var, least))
+def _settle(layer: Any, inputs: tuple[Tensor, ...]) -> None:
+    """Take over the statistics of a layer's input f32 [B,C,…], just before it normalises by them.
+
+    A layer shall not blow up what hardly varies: pictures alike, pooled, differ by little more than rounding.
+    """
+    channels = inputs[0].detach().transpose(0, 1).flatten(1)
+    mean, variance = channels.mean(dim=1), channels.var(dim=1)
+    least = _LEAST_SPREAD * (mean.square() + variance.mean())
+    layer.running_mean.copy_(mean)
+    layer.running_var.copy_(torch.maximum(variance, least))
 
 
 def pictures(shape: tuple[int, ...]) -> Tensor:
     """Pixels f32 of this shape ([B,3,H,W], [B,4,H,W], [B,T,3,H,W]) as a network takes them, of real pictures."""
     return torch.from_numpy(normalised(shape))
+
+
+def _has_statistics(module: nn.Module) -> bool:
+    return all(isinstance(getattr(module, name, None), Tensor) for name in ("running_mean", "running_var"))
 
 
 def _running_statistics(network: nn.Module) -> set[str]:
