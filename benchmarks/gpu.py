@@ -25,14 +25,21 @@ _MODULES = {
     "cuda.bindings": "cuda-bindings",
 }
 """What is imported, and what to install for it."""
-_ENGINES = {"tensorrt-rtx": (("tensorrt_rtx", "tensorrt_rtx_bindings"), "rtx"), "tensorrt": (("tensorrt",), "gpu")}
+_ENGINES = {
+    "tensorrt-rtx": (("tensorrt_rtx", "tensorrt_rtx_bindings"), "vitrail[rtx]"),
+    "tensorrt": (("tensorrt",), "tensorrt"),
+}
+"""The modules of which one is needed, and what to install for it."""
 _MISSING = 2
 _LEAST_RUNS, _MOST_RUNS, _SECONDS = 10, 200, 1.0
 
 
 def missing(engine: str, repository: Path, names: list[str]) -> list[str]:
     """What this machine lacks, each with what to do about it; empty where all is there."""
-    found = _missing_packages(engine) or _missing_gpu()
+    found = _missing_packages() or _missing_gpu()
+    modules, package = _ENGINES[engine]
+    if not any(_found(module) for module in modules):
+        found.append(f"the library of {engine}: install {package}")
     found += [
         f"the model {name}: vitrail-build build {name}"
         for name in names
@@ -43,12 +50,8 @@ def missing(engine: str, repository: Path, names: list[str]) -> list[str]:
     return found
 
 
-def _missing_packages(engine: str) -> list[str]:
-    found = [f"the Python package {module}: install {what}" for module, what in _MODULES.items() if not _found(module)]
-    modules, extra = _ENGINES[engine]
-    if not any(_found(module) for module in modules):
-        found.append(f"the library of {engine}: install vitrail[{extra}]")
-    return found
+def _missing_packages() -> list[str]:
+    return [f"the Python package {module}: install {what}" for module, what in _MODULES.items() if not _found(module)]
 
 
 def _missing_gpu() -> list[str]:

@@ -3,10 +3,9 @@
 #
 #     benchmarks/gpu.sh [MODEL…] [--engine tensorrt-rtx] [--precision fp32 fp16] [--output gpu.json]
 #
-# Needs: NVIDIA's driver, Python 3.11, vitrail[build,rtx] (or [build,gpu] for --engine tensorrt), cuda-bindings, and a
-# model repository. Where no package index can be reached, WHEELS names a folder of wheels to install from (hatchling and
-# cuda-bindings among them). What is
-# missing is named, in the JSON too.
+# Needs: NVIDIA's driver, Python 3.11, vitrail[build,rtx] (or vitrail[build] and tensorrt for --engine tensorrt),
+# cuda-bindings, and a model repository. Where no package index can be reached, WHEELS names a folder of wheels to
+# install from (hatchling must be among them). What is missing is named, in the JSON too.
 set -eu
 
 cd "$(dirname "$0")/.."

@@ -88,14 +88,12 @@ def compile_plan(
         raise parser_refusal(engine, parser, graph)
     counted = precisions.of_network(network)
     configuration, cache = _configuration(chosen, builder, network, batch_sizes, options, stages)
-    content = interruptible(partial(builder.build_serialized_network, network, configuration), stages)
-    if content is None and stages.stopped:
-        raise BuildFailure("the build was stopped before its end", "start it again, and give it more time")
+    content = _content(builder, network, configuration, stages)
     if content is None:
         raise builder_refusal(engine, log.errors, graph)
     _keep(cache, options.timing_cache)
     return CompiledPlan(
-        content=bytes(content),
+        content=content,
         engine=engine,
         file=chosen.file,
         tensorrt_version=chosen.version,
@@ -104,6 +102,16 @@ def compile_plan(
         notes=notes,
         warnings=tuple(log.warnings),
     )
+
+
+def _content(builder: Any, network: Any, configuration: Any, stages: Stages) -> bytes | None:
+    """The plan; None where the engine refuses the network, BuildFailure where the listener stopped it."""
+    content = interruptible(partial(builder.build_serialized_network, network, configuration), stages)
+    if content is not None:
+        return bytes(content)
+    if stages.stopped:
+        raise BuildFailure("the build was stopped before its end", "start it again, and give it more time")
+    return None
 
 
 def open_for(name: EngineName, options: Options) -> Engine:
@@ -124,12 +132,15 @@ def rewritten(
     if engine == "tensorrt-rtx":
         graph, more = without_nms(graph)
         notes += more
-    if precision != "fp32":
+    if precision == "fp32":
+        return graph, notes
+    try:
         lowered = mixed(graph, precision, ranges)
-        graph, notes = lowered.model, notes + lowered.notes
-        if precision == "fp16" and ranges is None:
-            notes += (_NO_RANGE,)
-    return graph, notes
+    except onnx.shape_inference.InferenceError as error:
+        reason = f"the types in the graph cannot be told, so that it has no {precision}: {error}"
+        raise BuildFailure(reason, "compile it in fp32") from error
+    unmeasured = (_NO_RANGE,) if precision == "fp16" and ranges is None else ()
+    return lowered.model, (*notes, *lowered.notes, *unmeasured)
 
 
 def _configuration(

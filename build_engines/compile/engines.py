@@ -37,7 +37,10 @@ class _Kind:
 
 _KINDS: dict[EngineName, _Kind] = {
     "tensorrt": _Kind(
-        ("tensorrt",), "model.plan", ahead_of_time=False, remedy="install vitrail[gpu] on the machine with the GPU"
+        ("tensorrt",),
+        "model.plan",
+        ahead_of_time=False,
+        remedy="install tensorrt on the machine with the GPU (vitrail[gpu] brings it)",
     ),
     "tensorrt-rtx": _Kind(
         ("tensorrt_rtx", "tensorrt_rtx_bindings"), "model.rtx.plan", ahead_of_time=True, remedy="install vitrail[rtx]"

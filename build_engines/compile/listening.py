@@ -1,7 +1,8 @@
 """What an engine's builder says while it works, its log and how far it is; and how it is stopped."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from threading import Event
 from typing import Any, TypeVar
 
 Done = TypeVar("Done")
@@ -78,12 +79,23 @@ def interruptible(work: Callable[[], Done], stages: Stages) -> Done:
 
     Python hears signals in its main thread only, and there not before the library returns.
     """
+    begin = Event()
+
+    def attempt() -> Done:
+        # Ctrl-C while the thread starts leaves it unknown to the pool, which then does not wait for its end.
+        begin.wait()
+        if stages.stopped:
+            raise CancelledError
+        return work()
+
     with ThreadPoolExecutor(1) as pool:
-        outcome = pool.submit(work)
         try:
+            outcome = pool.submit(attempt)
+            begin.set()
             return outcome.result()
         except KeyboardInterrupt:
             stages.stopped = True
+            begin.set()
             raise
 
 

@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, numpy_helper
 
+from build_engines.artifact import BuildFailure
 from build_engines.optimize.graph.activation_ranges import activation_ranges
 from build_engines.optimize.graph.mixed_precision import Mixed, mixed
 
@@ -136,6 +137,25 @@ def test_activations_that_come_near_the_limit_keep_their_layer_in_fp32() -> None
     assert ranges["big"] == pytest.approx(float(_PIXELS.astype(np.float64).sum(-1).max()) / 255 * 3e4, rel=1e-5)
     assert [node.output[0] for node in outcome.model.graph.node if node.name in outcome.lowered] == ["out__fp16"]
     assert "range in 1 more layers" in outcome.notes[1]
+
+
+def test_what_an_fp32_layer_hands_to_a_product_is_measured_too() -> None:
+    """A product stays fp32 if what flows into it, from a layer that is never low, is beyond fp16's range."""
+    nodes = "scores = Mul (chw, twenty) huge = Exp (scores) out = Conv (huge, w)"
+    model = a_graph(nodes, "float[B,2,8,8] out", twenty=np.float32(20), w=weights(2, 3, 1, 1) * np.float32(1e-6))
+
+    assert operators(mixed(model, "fp16")) == {"Conv"}
+    assert operators(mixed(model, "fp16", activation_ranges(model, _PIXELS))) == set()
+
+
+def test_a_graph_that_cannot_run_is_not_measured() -> None:
+    """Where ONNX Runtime refuses the graph, the failure says so, and which precisions need no measurement."""
+    model = a_graph("out = Conv (chw, w)", "float[B,2,8,8] out", w=weights(2, 3, 1, 1))
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights(2, 5, 1, 1), "w"))
+    with pytest.raises(BuildFailure, match="cannot be measured") as failed:
+        activation_ranges(model, _PIXELS)
+
+    assert "fp32 or bf16" in failed.value.remedy
 
 
 def test_the_way_from_the_last_product_to_a_choice_stays() -> None:
