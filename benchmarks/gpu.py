@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Any
 
 _MODULES = {
-    "numpy": "vitrail[build]",
-    "pydantic": "vitrail[build]",
-    "onnx": "vitrail[build]",
-    "onnxruntime": "vitrail[build]",
-    "torch": "vitrail[build]",
-    "cuda.bindings": "cuda-bindings",
+    "numpy": "vitrail[cpu,build]",
+    "pydantic": "vitrail[cpu,build]",
+    "onnx": "vitrail[cpu,build]",
+    "onnxruntime": "vitrail[cpu,build]",
+    "torch": "vitrail[cpu,build]",
+    "cuda.bindings": "vitrail[rtx]",
 }
 """What is imported, and what to install for it."""
 _ENGINES = {
     "tensorrt-rtx": (("tensorrt_rtx", "tensorrt_rtx_bindings"), "vitrail[rtx]"),
-    "tensorrt": (("tensorrt",), "tensorrt"),
+    "tensorrt": (("tensorrt",), "vitrail[gpu]"),
 }
 """The modules of which one is needed, and what to install for it."""
 _MISSING = 2

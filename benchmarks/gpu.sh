@@ -3,8 +3,8 @@
 #
 #     benchmarks/gpu.sh [MODEL…] [--engine tensorrt-rtx] [--precision fp32 fp16] [--output gpu.json]
 #
-# Needs: NVIDIA's driver, Python 3.11, vitrail[build,rtx] (or vitrail[build] and tensorrt for --engine tensorrt),
-# cuda-bindings, and a model repository. Where no package index can be reached, WHEELS names a folder of wheels to
+# Needs: NVIDIA's driver, Python 3.11, vitrail[cpu,build,rtx] (or vitrail[gpu,build] for --engine tensorrt), and a
+# model repository. Where no package index can be reached, WHEELS names a folder of wheels to
 # install from (hatchling must be among them). What is missing is named, in the JSON too.
 set -eu
 
@@ -26,8 +26,8 @@ missing() {
 
 command -v "$python" >/dev/null 2>&1 || missing "Python ($python): set PYTHON"
 if [ -n "${WHEELS:-}" ]; then
-    packages="vitrail[build,${EXTRA:-rtx}] @ file://$PWD"
-    "$python" -m pip install --quiet --no-index --find-links "$WHEELS" "$packages" cuda-bindings ||
+    packages="vitrail[${EXTRAS:-cpu,build,rtx}] @ file://$PWD"
+    "$python" -m pip install --quiet --no-index --find-links "$WHEELS" "$packages" ||
         missing "a wheel in $WHEELS (see above): fill it by 'pip download' on a machine with an index"
 fi
 exec "$python" -m benchmarks.gpu "$@"

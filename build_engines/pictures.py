@@ -26,7 +26,7 @@ def of(spec: PreprocessSpec, count: int, photographs: list[Pixels] | None = None
 
 
 def normalised(shape: tuple[int, ...]) -> Floats:
-    """The same as a network takes them, f32 of this shape: [B,3,H,W], [B,4,H,W] with a trimap, or [B,T,3,H,W]."""
+    """Some of them, and noise last, as a network takes them, f32 of this shape: [B,3,H,W], [B,4,H,W] with a trimap, or [B,T,3,H,W]."""
     frames = shape[1] if len(shape) == 5 else None
     spec = PreprocessSpec(
         height=shape[-2],
@@ -36,7 +36,10 @@ def normalised(shape: tuple[int, ...]) -> Floats:
         frames=frames,
         trimap=shape[-3] == 4,
     )
-    scaled = of(spec, shape[0]).astype(np.float32) / 255
+    # Every other one, so that photographed and drawn ones are among few.
+    chosen = of(spec, 2 * shape[0])[::2]
+    chosen[-1] = np.random.default_rng(_SEED).integers(0, 256, chosen.shape[1:], np.uint8)
+    scaled = chosen.astype(np.float32) / 255
     scaled[..., :3] = (scaled[..., :3] - _MEAN) / _STD
     return np.ascontiguousarray(np.moveaxis(scaled, -1, -3))
 

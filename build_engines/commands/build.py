@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from build_engines.artifact import Order, Weights
     from build_engines.cache import Cache
 
+_Engine = Literal["onnxruntime", "tensorrt", "tensorrt-rtx"]
+_Precision = Literal["fp32", "fp16", "bf16"]
 _INTERRUPTED = 130
 """The exit status of a command that Ctrl-C ended, by the shells' convention."""
 _MISUSED = 2
@@ -46,9 +48,9 @@ def command(
     kwargs: Annotated[str, typer.Option(help="The factory's arguments, as JSON.")] = "{}",
     name: Annotated[str | None, typer.Option(help="What the model shall be called.")] = None,
     engine: Annotated[
-        str, typer.Option(help="Also compile for: onnxruntime (no), tensorrt, tensorrt-rtx.")
+        _Engine, typer.Option(help="Make a plan beside the ONNX file, but for onnxruntime.")
     ] = "onnxruntime",
-    precision: Annotated[str, typer.Option(help="Of the compiled plan: fp32, fp16, bf16.")] = "fp32",
+    precision: Annotated[_Precision, typer.Option(help="Of the plan.")] = "fp32",
     jobs: Annotated[int, typer.Option(min=1, max=64, help="How many builds run at once, each in a process.")] = 1,
     patience: Annotated[
         float, typer.Option(min=1, help="Seconds that one build may take, with --all or --jobs.")
@@ -90,7 +92,7 @@ def command(
 
     cache = None if no_cache else Cache(cache_folder())
     for entry in wanted:
-        order = Order(entry, target, _weights(weights), resolution, version, images, engine, precision)  # type: ignore[arg-type]  # checked below
+        order = Order(entry, target, _weights(weights), resolution, version, images, engine, precision)
         _build(order, cache, report, traceback=traceback)
 
 

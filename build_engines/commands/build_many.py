@@ -50,17 +50,7 @@ def build_many(
     before = results.read(file) if file else {}
     rows = {name: row for name, row in before.items() if fingerprints.get(name) == row.fingerprint}
     due = [name for name in wanted if name not in rows]
-    progress = Progress(
-        *(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        ),
-        console=Console(stderr=True),
-        disable=isinstance(report, JsonReport),
-    )
+    progress = _progress(report)
 
     def hear(outcome: Outcome) -> None:
         entry = next(entry for typed, entry in wanted.values() if typed == outcome.name)
@@ -85,6 +75,17 @@ def build_many(
     if not isinstance(report, JsonReport):
         Console().print(_table(chosen))
     return sum(not row.certified for row in chosen)
+
+
+def _progress(report: Report) -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), disable=isinstance(report, JsonReport))
 
 
 def _fitting(entry: Entry, options: list[str]) -> list[str]:

@@ -122,7 +122,12 @@ def _failures(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _remarks(rows: Iterable[Row]) -> Iterator[str]:
-    told = [(row.name, remark) for row in rows for remark in (*row.warnings, *row.notes)]
+    told = [
+        (row.name, remark)
+        for row in rows
+        for remark in (*row.warnings, *row.notes)
+        if not remark.startswith("no plan: ")  # These stand in a list of their own.
+    ]
     if told:
         yield from ("## Remarks of the builds", "")
         yield from (f"- `{name}`: {_one_line(remark)}" for name, remark in told)

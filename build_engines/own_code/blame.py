@@ -53,6 +53,12 @@ _NO_GPU = re.compile(
     r"Not implemented on cpu|must be a CUDA tensor",
     re.IGNORECASE,
 )
+_UNREGISTERED = re.compile(r"'_OpNamespace' '(\w+)' object has no attribute '(\w+)'")
+"""What torch.ops says of an operator that no extension has registered."""
+_NO_TOOLKIT = re.compile(
+    r"CUDA_HOME environment variable|Ninja is required to load C\+\+ extensions|Error building exten"
+)
+"""What torch.utils.cpp_extension says where it cannot compile."""
 _NO_KERNEL = re.compile(r"Could not run '([\w:.]+)' with arguments from the '(\w+)' backend")
 
 
@@ -81,6 +87,11 @@ def _failure(error: BaseException, source: ExternalSource, what: str) -> BuildFa
         reason, remedy = f"the code ends the program{where}", "import and call it without a command line's arguments"
     elif found := _NO_KERNEL.search(text):
         reason, remedy = f"the operator {found[1]} does not run on {found[2]}{where}", _PLAIN
+    elif found := _UNREGISTERED.search(text):
+        name = f"{found[1]}::{found[2]}"
+        reason, remedy = f"it needs the compiled operator {name}, which no package here registers{where}", _PLAIN
+    elif _NO_TOOLKIT.search(text):
+        reason, remedy = f"the code compiles an extension for a GPU{where}: {text}", _PLAIN
     elif operator := _compiled_operator(error, text):
         reason, remedy = f"it needs {operator}, an operator compiled for a GPU{where}: {text}", _PLAIN
     elif _NO_GPU.search(text):

@@ -70,6 +70,13 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "multi-scale deformable attention",
         "plain torch",
     ),
+    "a compiled operator that nothing registered": (
+        "faults:wants_registered_operator",
+        {},
+        r"needs the compiled operator some_extension::fast_scan, which no package here registers \(faults.py, line",
+        "plain torch",
+    ),
+    "an extension to compile": ("faults:compiles", {}, "compiles an extension for a GPU", "plain torch"),
     "a GPU": ("faults:wants_gpu", {}, "wants a GPU", "not x.cuda()"),
     "an error": (
         "faults:raises",

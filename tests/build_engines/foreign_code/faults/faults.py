@@ -161,3 +161,13 @@ class Skipping(Answering):
 def skipping() -> nn.Module:
     """A network that is another one when exported."""
     return Skipping()
+
+
+def wants_registered_operator() -> nn.Module:
+    """Uses an operator that an extension, not loaded here, registers with torch."""
+    return torch.ops.some_extension.fast_scan(torch.zeros(1))  # type: ignore[no-any-return]
+
+
+def compiles() -> nn.Module:
+    """Fails as torch does where an extension is to be compiled, and there is no CUDA toolkit."""
+    raise OSError("CUDA_HOME environment variable is not set. Please set it to your CUDA install root.")
