@@ -26,7 +26,10 @@ def of(spec: PreprocessSpec, count: int, photographs: list[Pixels] | None = None
 
 
 def normalised(shape: tuple[int, ...]) -> Floats:
-    """Some of them, and noise last, as a network takes them, f32 of this shape: [B,3,H,W], [B,4,H,W] with a trimap, or [B,T,3,H,W]."""
+    """Some of them, and noise last, as a network takes them.
+
+    f32 of this shape: [B,3,H,W], [B,4,H,W] with a trimap, or [B,T,3,H,W].
+    """
     frames = shape[1] if len(shape) == 5 else None
     spec = PreprocessSpec(
         height=shape[-2],

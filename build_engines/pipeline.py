@@ -24,6 +24,9 @@ class Observer(Protocol):
     def started(self, step: str) -> None:
         """A step begins."""
 
+    def advanced(self, phase: str, done: int, of: int) -> None:
+        """The running step, one of the long ones, is so far."""
+
     def finished(self, step: str, seconds: float) -> None:
         """A step has ended well."""
 
@@ -41,7 +44,7 @@ def build(order: Order, observer: Observer, cache: Cache | None = None) -> Artif
         certified = _certified(artifact, observer)
         if cache:
             cache.store(certified)
-    return _run(_conclusion(order), certified, observer)
+    return _run(_conclusion(order, observer), certified, observer)
 
 
 def _certified(artifact: Artifact, observer: Observer) -> Artifact:
@@ -65,14 +68,19 @@ def _preparation(order: Order) -> list[Step]:
     return [source, *rewritten, *heads, figures.STEP, samples.STEP]
 
 
-def _conclusion(order: Order) -> list[Step]:
+def _conclusion(order: Order, observer: Observer | None = None) -> list[Step]:
     """What follows the certificate: a plan beside the model where one is asked for, and the version itself."""
     writing = emit.step(verify.replay)
     if order.engine == "onnxruntime":
         return [writing]
     from build_engines import compile as compiling  # noqa: PLC0415  brings TensorRT
 
-    return [compiling.step(verify.EngineRunner), writing]
+    def told(phase: str, done: int, of: int) -> bool:
+        if observer:
+            observer.advanced(phase, done, of)
+        return True
+
+    return [compiling.step(verify.EngineRunner, told), writing]
 
 
 def _ways(order: Order) -> list[Step]:

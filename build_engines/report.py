@@ -23,6 +23,9 @@ class Report(Protocol):
     def started(self, step: str) -> None:
         """A step begins."""
 
+    def advanced(self, phase: str, done: int, of: int) -> None:
+        """The running step is so far."""
+
     def finished(self, step: str, seconds: float) -> None:
         """A step has ended well."""
 
@@ -59,6 +62,11 @@ class ConsoleReport:
         """Turn a spinner, which shows on a terminal only."""
         self._status = self._console.status(f"  {step} …")
         self._status.start()
+
+    def advanced(self, phase: str, done: int, of: int) -> None:
+        """Write beside the spinner how far the step is."""
+        if self._status is not None:
+            self._status.update(f"  {escape(phase)}: {done} of {of}")
 
     def finished(self, step: str, seconds: float) -> None:
         """Tick the step off."""
@@ -107,6 +115,7 @@ class JsonReport:
     def __init__(self) -> None:
         self._model = ""
         self._start = 0.0
+        self._told = (0, 0)
 
     def begins(self, model: str) -> None:
         """``begins``: a model."""
@@ -116,6 +125,12 @@ class JsonReport:
     def started(self, step: str) -> None:
         """``started``: a step."""
         print_json({"event": "started", "model": self._model, "step": step})
+
+    def advanced(self, phase: str, done: int, of: int) -> None:
+        """``progress``: whole parts of a long step; it has many smaller ones."""
+        if (done, of) != self._told:
+            print_json({"event": "progress", "model": self._model, "phase": phase, "done": done, "steps": of})
+            self._told = (done, of)
 
     def finished(self, step: str, seconds: float) -> None:
         """``finished``: a step and its seconds."""

@@ -5,6 +5,7 @@ not from the graph), so that a batch that was frozen, mixed slots, or a normalis
 sides share nothing but the network.
 """
 
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ _LEAST_UNTRACED = 2
 _REPEATABILITY = 1e-5
 _NOISE_SEED = 7
 _NOISE = 4
+_LONGEST_REASON = 300
 _CLASSIFIERS = {Task.CLASSIFY, Task.CLASSIFY_VIDEO}
 
 
@@ -109,7 +111,7 @@ class EngineRunner:
     """The compiled model in ONNX Runtime, from memory or from the file that will be served."""
 
     def __init__(self, model: bytes | Path) -> None:
-        self._session = open_session(model)
+        self._session = open_session(model, quiet=True)
         self._names = [output.name for output in self._session.get_outputs()]
         self.name = f"onnxruntime {onnxruntime.__version__} {self._session.get_providers()[0]}"
 
@@ -230,7 +232,7 @@ def _compare(plan: _Plan, reference: Tensors, engine: Runner, task: Task) -> Ite
         try:
             answered = paired(expected, engine.run(batch))
         except ENGINE_ERRORS as failure:
-            problem = f"batch size {size}: {said(failure)}"
+            problem = textwrap.shorten(said(failure), _LONGEST_REASON)
         else:
             by_output = errors(expected, answered)
             error = max(by_output.values())
@@ -239,7 +241,7 @@ def _compare(plan: _Plan, reference: Tensors, engine: Runner, task: Task) -> Ite
         passed = error <= TOLERANCE and same == 1.0
         if not passed and not problem:
             amount = "has another shape or is not numbers" if error >= UNUSABLE else f"is off by {error:.2g}"
-            problem = f"batch size {size}: {worst} {amount} on {plan.kind}, agreement {same:.0%}"
+            problem = f"{worst} {amount} on {plan.kind}, agreement {same:.0%}"
         yield _Outcome(
             CertificateCheck(
                 batch_size=size, inputs=plan.kind, max_relative_error=error, agreement=same, passed=passed
@@ -256,8 +258,7 @@ def _offered(outcomes: list[_Outcome], traced: int) -> tuple[int, ...]:
     if 1 not in offered or len(set(offered) - {traced}) < _LEAST_UNTRACED:
         first = min(failures, key=lambda outcome: outcome.check.batch_size)
         raise VerificationFailed(
-            f"the engine differs from its source at batch sizes {sorted(failed)}: "
-            + "; ".join(outcome.problem for outcome in failures[:3]),
+            f"the engine differs from its source at batch sizes {sorted(failed)}: " + _problems(failures[:3]),
             "a size frozen into the network's code (int(x.shape[0])) is the usual cause; it must be changed there",
             first.check.batch_size,
             first.batch,
@@ -265,10 +266,18 @@ def _offered(outcomes: list[_Outcome], traced: int) -> tuple[int, ...]:
     return offered
 
 
+def _problems(failures: list[_Outcome]) -> str:
+    """What went wrong, with the batch sizes at which it did."""
+    sizes: dict[str, list[int]] = {}
+    for outcome in failures:
+        sizes.setdefault(outcome.problem, []).append(outcome.check.batch_size)
+    return "; ".join(f"batch size {', '.join(map(str, those))}: {problem}" for problem, those in sizes.items())
+
+
 def _remarks(outcomes: list[_Outcome], offered: tuple[int, ...], answers: Tensors) -> tuple[str, ...]:
     found = []
     if refused := sorted({outcome.check.batch_size for outcome in outcomes} - set(offered)):
-        problems = "; ".join(outcome.problem for outcome in outcomes if not outcome.check.passed)
+        problems = _problems([outcome for outcome in outcomes if not outcome.check.passed])
         found.append(f"batch sizes {refused} are not offered: they did not pass ({problems})")
     if not telling(answers):
         found.append("the source answers every sample alike, so the certificate proves little: give --images")

@@ -19,6 +19,10 @@ class Silent:
     def started(self, step: str) -> None:
         self.steps.append(step)
 
+    def advanced(self, phase: str, done: int, of: int) -> None:
+        assert phase
+        assert 0 <= done <= of
+
     def finished(self, step: str, seconds: float) -> None:
         assert seconds >= 0
 
