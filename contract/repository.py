@@ -102,7 +102,7 @@ class Repository:
 
     def write_config(self, model: str, text: str) -> None:
         """Replace the model's ``config.pbtxt`` atomically."""
-        _replace(self.model_path(model) / CONFIG, text)
+        _replace(self.model_path(model) / CONFIG, text.encode())
 
     def rewrite_card(self, model: str, version: int, card: ModelCard) -> None:
         """Replace the card of a complete version atomically, e.g. to add what was measured since it was built.
@@ -115,16 +115,19 @@ class Repository:
             raise RepositoryError(
                 f"a card's {', '.join(changed)} cannot change ({model}:{version}); build another version"
             )
-        _replace(self.version_path(model, version) / CARD, card.model_dump_json(indent=2) + "\n")
+        self.put_file(model, version, CARD, (card.model_dump_json(indent=2) + "\n").encode())
+
+    def put_file(self, model: str, version: int, name: str, content: bytes) -> None:
+        """Put a file into a version at once: a reader sees the old one or the new one, whole."""
+        _replace(self.version_path(model, version) / name, content)
 
 
-def _replace(path: Path, text: str) -> None:
-    """Put a text in a file's place at once: a reader sees the old one or the new one, whole."""
+def _replace(path: Path, content: bytes) -> None:
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     scratch = Path(name)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         scratch.chmod(0o644)

@@ -1,7 +1,5 @@
 """Plans for versions that are in a repository already; what is up to date is passed over, so that it can be resumed."""
 
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -109,7 +107,7 @@ def _compile_version(
     if present is not None:
         # The card must not hold the old plan's certificate beside the new plan, however this ends.
         repository.rewrite_card(model, version, card.model_copy(update={"plans": others}))
-    _write(file, content)
+    repository.put_file(model, version, file.name, content)
     repository.rewrite_card(model, version, card.model_copy(update={"plans": (*others, plan)}))
     return "built", plan, len(content)
 
@@ -119,18 +117,3 @@ def _pictures(folder: Path, card: ModelCard) -> Pixels:
     with np.load(folder / GOLDEN, allow_pickle=False) as arrays:
         golden = arrays[card.input.name]
     return np.concatenate([golden, noise(golden.shape[1:])])
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Put the plan in its place at once: a reader sees the old one or the new one, whole."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    scratch = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.chmod(0o644)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)

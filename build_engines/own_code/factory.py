@@ -16,6 +16,7 @@ from torch import nn
 
 from build_engines.artifact import BuildFailure
 from build_engines.catalog.entry import ExternalSource
+from build_engines.own_code import symbolic_int
 from build_engines.own_code.blame import Blame
 
 _BAGS = {"args", "cfg", "config", "conf", "opt", "opts", "options", "hparams"}
@@ -65,6 +66,7 @@ def find(source: ExternalSource) -> Factory:
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     sys.argv[:] = [str(folder)]
+    symbolic_int.install(folder)
     with Blame(source, f"{module_name} cannot be imported"):
         module = importlib.import_module(module_name)
     found: Any = module

@@ -10,7 +10,7 @@ import pytest
 import timm
 import torch
 
-from build_engines.artifact import Artifact, BuildFailure, Order, known
+from build_engines.artifact import Artifact, BuildFailure, Order, StepFailed, known
 from build_engines.catalog.entry import Entry, Normalisation
 from build_engines.catalog.external import entry_from
 from build_engines.pipeline import build
@@ -49,6 +49,24 @@ def test_a_cloned_repository_is_certified(built: Artifact) -> None:
     assert any("its part logits is taken" in note for note in card.provenance.notes)
     assert card.figures.parameters == 8 * 3 * 9 + 8 + 16 + 8 * 5 + 5
     assert "process of its own" in card.certificate.reference
+
+
+def test_windows_are_certified(tmp_path: Path) -> None:
+    """Code that gets its batch back by int(windows.shape[0] / …), as Swin's does, is certified as it stands."""
+    entry = entry_from("windows:windows", FOREIGN / "windows", {"classes": "7"}, Task.CLASSIFY)
+    made = build(order(tmp_path, entry.model_copy(update={"max_batch_size": 4})), Silent())
+    assert made.batch_sizes == (1, 2, 3, 4)
+    assert made.exporter == "torch.export"
+    assert not list((FOREIGN / "windows").rglob("*.pyc"))
+
+
+@pytest.mark.parametrize("fault", ["frozen", "skipping"])
+def test_another_network_when_exported_is_refused(tmp_path: Path, fault: str) -> None:
+    """Own code whose batch freezes, or which leaves a layer out when exported, is found and makes no version."""
+    entry = entry_from(f"faults:{fault}", FOREIGN / "faults", {}, Task.CLASSIFY)
+    with pytest.raises(StepFailed, match="differs from its source"):
+        build(order(tmp_path, entry.model_copy(update={"max_batch_size": 4})), Silent())
+    assert not Repository(tmp_path).models()
 
 
 def test_the_builders_timm_stays(built: Artifact) -> None:

@@ -133,11 +133,11 @@ def deployable() -> nn.Module:
 
 
 class Frozen(Answering):
-    """Computes its batch as a number of Python's, which a tracer takes for a constant."""
+    """Takes its batch for a number of Python's, which every exporter takes for a constant."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
-        return self.head(x.mean(dim=(2, 3)).reshape(int(x.shape[0]), 3))
+        return self.head(x.mean(dim=(2, 3)).reshape(len(x), 3))
 
 
 def frozen() -> nn.Module:
