@@ -33,6 +33,9 @@ class MapParameters(Parameters):
     )
 
 
+_LEAST_SPAN = 1e-30
+
+
 class DenseMap(TypedDict):
     """A map or a picture as a file in base64.
 
@@ -51,8 +54,9 @@ def encode_map(values: Floats, low: float, high: float, encoding: MapEncoding, b
     if encoding is MapEncoding.NPY:
         return {"format": "npy", "data": _npy(values), "min": low, "max": high}
     white = 2**bits - 1
-    # A plain map has no range; it is black.
-    scaled = (values - np.float32(low)) * np.float32(white / ((high - low) or 1))
+    # A plain map has no range; it is black. So is one whose range is smaller than what float32 divides by.
+    span = high - low if high - low >= _LEAST_SPAN else 1.0
+    scaled = (values - np.float32(low)) * np.float32(white / span)
     grey = np.clip(np.rint(scaled), 0, white).astype(np.uint8 if bits == 8 else np.uint16)
     return {"format": "png", "data": _png(grey), "min": low, "max": high}
 

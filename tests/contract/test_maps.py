@@ -5,7 +5,7 @@ from base64 import b64decode
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
@@ -25,6 +25,7 @@ def test_numbers_come_back_as_they_were(values: np.ndarray) -> None:
     assert (dense["min"], dense["max"]) == (values.min(), values.max())
 
 
+@example(np.float32([[1e-45, 0]]), 8)
 @given(MAPS, st.sampled_from([8, 16]))
 def test_greys_come_back_to_half_a_step(values: np.ndarray, bits: int) -> None:
     """A PNG holds the numbers to within half a step between two of its greys."""
