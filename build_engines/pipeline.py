@@ -10,6 +10,7 @@ from torch import nn
 from build_engines import emit, export, figures, graft, samples, verify
 from build_engines.artifact import Artifact, BuildFailure, Exporter, Order, Step, StepFailed, known
 from build_engines.cache import Cache
+from build_engines.catalog.entry import Entry
 from build_engines.graph_network import GraphNetwork
 from build_engines.optimize.graph import simplify
 from contract.preprocess import Pixels
@@ -62,10 +63,16 @@ def _certified(artifact: Artifact, observer: Observer) -> Artifact:
 def _preparation(order: Order) -> list[Step]:
     """Source, what is done to it, what it weighs, and pictures to try it with."""
     entry = order.entry
-    heads = [] if entry.head is None else [_step("heads.cam" if entry.head.kind == "cam" else "heads.pyramid")]
+    heads = _heads(entry)
     source = _step(f"sources.{entry.source.kind}")
     rewritten = [_step("optimize.model.reparameterise")] if entry.source.kind == "timm" and not heads else []
     return [source, *rewritten, *heads, figures.STEP, samples.STEP]
+
+
+def _heads(entry: Entry) -> list[Step]:
+    if entry.head is None or entry.source.kind == "external":
+        return []  # Own code is joined with its head in the process that it lives in.
+    return [_step("heads.cam" if entry.head.kind == "cam" else "heads.pyramid")]
 
 
 def _conclusion(order: Order, observer: Observer | None = None) -> list[Step]:

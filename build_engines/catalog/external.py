@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from build_engines.catalog.entry import Entry, ExternalSource
+from build_engines.catalog.entry import Entry, ExternalSource, PyramidHead
 from contract.task import Task
 
 
@@ -17,7 +17,7 @@ def entry_from(
     task: Task,
     *,
     name: str | None = None,
-    resolution: int | None = None,  # noqa: ARG001  the order has it, and an entry need not
+    head: PyramidHead | None = None,
 ) -> Entry:
     """The entry for ``package.module:factory`` in the folder ``code_path``; ValidationError for another form.
 
@@ -28,6 +28,7 @@ def entry_from(
     return Entry(
         name=name or _name(factory),
         task=task,
+        head=head,
         description=f"{factory} of {folder.name}",
         source=ExternalSource(entry=factory, code_path=str(folder), options=dict(options)),
         licence="see the code's own",

@@ -29,6 +29,7 @@ _HEAD_CLASSES = {Task.DETECT: 80, Task.SEGMENT: 150}
 
 
 def command(
+    context: typer.Context,
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME…", help="Catalogue entries, timm:NAME, or transformers:TYPE.")
     ] = None,
@@ -67,13 +68,16 @@ def command(
     report: Report = JsonReport() if as_json else ConsoleReport()
     target = Repository(repository)
     try:
-        if everything or jobs > 1:
+        if (problem := _contradiction(_given(context))) is not None:
+            raise UnknownEntry(problem)  # noqa: TRY301  refused as a name that stands for nothing
+        if everything or jobs > 1 or discard or results:
             several = [entry.name for entry in entries()] if everything else list(names or [])
             options = _options(repository, weights, resolution, images, engine, precision, no_cache=no_cache)
             failed = build_many(several, options, target, jobs, patience, results, report, discard=discard)
             raise typer.Exit(1 if failed else 0)
         if factory:
-            wanted = [_own_code(factory, code_path, kwargs, task, name, resolution)]
+            joined = None if head is None else _head(head, task, classes)
+            wanted = [_own_code(factory, code_path, kwargs, task, name, joined)]
         else:
             wanted = [
                 _with(entry, task, head, classes, name)
@@ -102,6 +106,31 @@ def cache_folder() -> Path:
     if chosen:
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "vitrail"
+
+
+def _given(context: typer.Context) -> set[str]:
+    """The options and arguments that stand on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+
+
+def _contradiction(given: set[str]) -> str | None:
+    """Why these do not go together; what is silently left aside would be taken for done."""
+    many = given & {"everything", "jobs", "discard", "results"}
+    if many and (single := given & {"task", "head", "name", "version", "factory", "default"}):
+        return f"{_options_of(single)}: not together with {_options_of(many)}, which build entries as they are"
+    if "classes" in given and "head" not in given:
+        return "--classes is how many classes a head has: add --head"
+    if given & {"code_path", "kwargs"} and "factory" not in given:
+        return "--code-path and --kwargs belong to --entry: add it"
+    if "names" in given and (instead := given & {"everything", "factory"}):
+        return f"{_options_of(instead)} says what to build: leave the names out"
+    return None
+
+
+def _options_of(given: set[str]) -> str:
+    spelt = {"everything": "all", "factory": "entry"}
+    return ", ".join(sorted(f"--{spelt.get(name, name)}" for name in given))
 
 
 def _build(order: "Order", cache: "Cache | None", report: Report, *, traceback: bool) -> None:
@@ -141,10 +170,8 @@ def _with(entry: Entry, task: Task | None, head: str | None, classes: int | None
     """The entry with another task, head or name; ValidationError where they do not go together."""
     changes: dict[str, Any] = {}
     if head is not None:
-        if head not in HEAD_TASKS:
-            raise UnknownEntry(f"there is no head {head!r}; there are {', '.join(HEAD_TASKS)}")
-        task = task or HEAD_TASKS[head][0]
-        joined = PyramidHead(kind=head, classes=classes or _HEAD_CLASSES[task])  # type: ignore[arg-type]  # checked above
+        task = task or _task_of(head)
+        joined = _head(head, task, classes)
         changes |= {"head": joined, "labels": None, "published": {}, "name": f"{entry.name}_{head}"}
     if task is not None:
         changes["task"] = task
@@ -153,17 +180,29 @@ def _with(entry: Entry, task: Task | None, head: str | None, classes: int | None
     return Entry.model_validate(entry.model_dump() | changes) if changes else entry
 
 
+def _task_of(head: str) -> Task:
+    if head not in HEAD_TASKS:
+        raise UnknownEntry(f"there is no head {head!r}; there are {', '.join(HEAD_TASKS)}")
+    return HEAD_TASKS[head][0]
+
+
+def _head(name: str, task: Task | None, classes: int | None) -> PyramidHead:
+    """The head of this name, with COCO's or ADE20K's number of classes if none is given."""
+    return PyramidHead(kind=name, classes=classes or _HEAD_CLASSES[task or _task_of(name)])  # type: ignore[arg-type]  # pydantic checks it
+
+
 def _own_code(
-    factory: str, code_path: Path, kwargs: str, task: Task | None, name: str | None, resolution: int | None
+    factory: str, code_path: Path, kwargs: str, task: Task | None, name: str | None, head: PyramidHead | None
 ) -> Entry:
     from build_engines.catalog.external import entry_from  # noqa: PLC0415
 
     options = json.loads(kwargs)
     if not isinstance(options, dict):
         raise UnknownEntry(f"--kwargs must be a JSON object, such as '{{\"depth\": 12}}', not {kwargs}")
+    task = task or (_task_of(head.kind) if head else None)
     if task is None:
         raise UnknownEntry("say with --task what the model does: " + ", ".join(Task))
-    return entry_from(factory, code_path, options, task, name=name, resolution=resolution)
+    return entry_from(factory, code_path, options, task, name=name, head=head)
 
 
 def _options(

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,12 @@ import torch
 from torch import nn
 
 from build_engines import checkpoint, export, figures, random_weights
-from build_engines.artifact import BuildFailure, Exporter, known
-from build_engines.catalog.entry import Entry, ExternalSource, Normalisation
+from build_engines.artifact import BuildFailure, Exporter, Weights, WeightsOrigin, known
+from build_engines.catalog.entry import Entry, ExternalSource, Normalisation, PyramidHead
 from build_engines.messages import Array, Message, receive, send
-from build_engines.own_code import factory, preparation
+from build_engines.own_code import factory, headed, preparation
 from build_engines.own_code.blame import Blame
-from build_engines.own_code.outputs import TaskNetwork, fit
+from build_engines.own_code.outputs import fit
 from build_engines.torchvision_operators import declare_missing
 from contract.preprocess import PreprocessSpec
 
@@ -41,7 +42,8 @@ class Server:
         self._entry: Entry | None = None
         self._source: ExternalSource | None = None
         self._network: nn.Module | None = None
-        self._fitted: TaskNetwork | None = None
+        self._weights: Weights = "random"
+        self._fitted: nn.Module | None = None
         self._spec: PreprocessSpec | None = None
 
     def load(self, request: Message) -> Answer:
@@ -49,7 +51,8 @@ class Server:
         self._entry = Entry.model_validate(request["entry"])
         if not isinstance(self._entry.source, ExternalSource):
             raise TypeError("only own code runs in this process")
-        self._source, weights = self._entry.source, request["weights"]
+        self._source, given = self._entry.source, request["weights"]
+        weights = self._weights = given if given in {"random", "pretrained"} else Path(given)
         call = factory.find(self._source)
         made = factory.call(call, self._source)
         network, notes = made.network, list(made.notes)
@@ -57,8 +60,8 @@ class Server:
             random_weights.fill(network)
         elif weights == "pretrained":
             factory.require_own_weights(call, self._source, network)
-        else:
-            checkpoint.load(network, checkpoint.read(Path(weights)), Path(weights).name, "by_name")
+        elif isinstance(weights, Path) and not (self._entry.head and headed.has_backbone(weights)):
+            checkpoint.load(network, checkpoint.read(weights), weights.name, "by_name")
         network.float().cpu().eval()
         _require_evaluation(network)
         self._network = network
@@ -75,12 +78,18 @@ class Server:
         pixels = (_BATCH, *shape[:-3], shape[-1], *shape[-3:-1])
         if request["settle"]:
             random_weights.settle(network, pixels)
+        facts: Message
         with Blame(source, f"the network does not run at {spec.height} x {spec.width}"):
-            fitted = fit(network, entry.task, random_weights.pictures(pixels))
-        self._fitted = fitted.module.eval()
-        with Blame(source, f"the network does not run at {spec.height} x {spec.width}"):
-            counted = figures.of_network(self._fitted, spec)
-        facts = {"names": fitted.names, "notes": fitted.notes, "classes": fitted.classes}
+            if isinstance(entry.head, PyramidHead):
+                origin = WeightsOrigin(**request["origin"])
+                self._fitted, joined = headed.join(network, entry, self._weights, spec, origin)
+                facts = {"names": joined.output_names, "notes": (), "classes": entry.head.classes}
+                facts |= {"origin": asdict(known(joined.origin)), "warnings": joined.warnings}
+            else:
+                fitted = fit(network, entry.task, random_weights.pictures(pixels))
+                self._fitted = fitted.module.eval()
+                facts = {"names": fitted.names, "notes": fitted.notes, "classes": fitted.classes}
+            counted = figures.of_network(known(self._fitted), spec)
         return facts | {"figures": counted.model_dump(mode="json")}, ()
 
     def export(self, request: Message) -> Answer:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -58,18 +59,20 @@ def load(artifact: Artifact, patience_s: float = PATIENCE_S) -> Artifact:
     order, source = artifact.order, artifact.order.entry.source
     if not isinstance(source, ExternalSource):
         raise TypeError(f"{order.entry.name} is not a user's own code")
-    if order.entry.head is not None:
-        raise BuildFailure(
-            "own code has its own head", "leave --head away, or choose a backbone of timm or transformers"
-        )
     with ExitStack() as undo:
         process = OwnCodeProcess()
         undo.callback(process.close)
         loaded, _ = process.ask(_loading(order, source), (), patience_s)
         stated: Message = loaded["stated"]
         preprocess = _preprocess(order, stated)
-        request = {"do": "prepare", "preprocess": preprocess.model_dump(mode="json")}
-        prepared, _ = process.ask(request | {"settle": order.weights == "random"}, (), patience_s)
+        origin = _origin(order, source)
+        request = {
+            "do": "prepare",
+            "preprocess": preprocess.model_dump(mode="json"),
+            "settle": order.weights == "random",
+            "origin": asdict(origin),
+        }
+        prepared, _ = process.ask(request, (), patience_s)
         undo.pop_all()
     names = tuple(prepared["names"])
     return artifact.having(
@@ -78,10 +81,10 @@ def load(artifact: Artifact, patience_s: float = PATIENCE_S) -> Artifact:
         preprocess=preprocess,
         normalisation=_normalisation(order, stated),
         labels=_labels(order, stated, prepared["classes"]),
-        origin=_origin(order, source),
+        origin=WeightsOrigin(**prepared.get("origin", asdict(origin))),
         figures=Figures.model_validate(prepared["figures"]),
         notes=(*artifact.notes, *loaded["notes"], *prepared["notes"]),
-        warnings=(*artifact.warnings, *loaded["warnings"]),
+        warnings=(*artifact.warnings, *loaded["warnings"], *prepared.get("warnings", ())),
     )
 
 

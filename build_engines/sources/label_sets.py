@@ -4,6 +4,7 @@ from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 from torchvision.models.segmentation import FCN_ResNet50_Weights
 from torchvision.models.video import R3D_18_Weights
 
+from build_engines.catalog.entry import Entry, PyramidHead
 from build_engines.sources import imagenet
 
 NO_CLASS = "N/A"
@@ -63,3 +64,8 @@ def labels_for(name: str, classes: int) -> tuple[str, ...]:
     if name == "imagenet":
         return imagenet.labels_for(classes)
     return next((labels for labels in _SETS.get(name, ()) if len(labels) == classes), ())
+
+
+def of_head(entry: Entry, head: PyramidHead) -> tuple[str, ...]:
+    """The labels of a head's classes: those that the entry lists or names."""
+    return labels_for(entry.labels, head.classes) if isinstance(entry.labels, str) else entry.labels or ()

@@ -16,8 +16,6 @@ from torch.nn import functional
 
 from build_engines import checkpoint, random_weights
 from build_engines.artifact import Artifact, BuildFailure, Level, WeightsOrigin, known
-from build_engines.catalog.entry import PyramidHead
-from build_engines.sources import label_sets
 
 STRIDES = (4, 8, 16, 32)
 _FEWEST = 3
@@ -45,7 +43,7 @@ def of_transformers(backbone: Any, height: int, width: int) -> Pyramid:
     return of_network(_TransformersMaps(backbone), height, width)
 
 
-def loaded(prepared: Artifact, made: Pyramid, origin: WeightsOrigin, head: PyramidHead) -> Artifact:
+def loaded(prepared: Artifact, made: Pyramid, origin: WeightsOrigin, labels: tuple[str, ...]) -> Artifact:
     """The network as a backbone; a checkpoint that holds a head too is loaded only now, for it has no classifier.
 
     Where a pyramid had to be added to a plain backbone, the whole is trained only if such a checkpoint brings it too.
@@ -59,12 +57,11 @@ def loaded(prepared: Artifact, made: Pyramid, origin: WeightsOrigin, head: Pyram
     elif isinstance(backbone, SimplePyramid):
         random_weights.fill(backbone.branches)
         origin = WeightsOrigin(f"{origin.name}, with a random pyramid", origin.sha256, trained=False)
-    labels = order.entry.labels
     return prepared.having(
         network=backbone.eval(),
         output_names=("maps",),
         pyramid=levels,
-        labels=label_sets.labels_for(labels, head.classes) if isinstance(labels, str) else labels or (),
+        labels=labels,
         origin=origin,
     )
 

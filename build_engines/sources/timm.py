@@ -13,7 +13,7 @@ from torch import nn
 from build_engines import checkpoint, random_weights
 from build_engines.artifact import Artifact, BuildFailure, Order, Step, WeightsOrigin
 from build_engines.catalog.entry import Normalisation, PyramidHead, TimmSource, at_resolution
-from build_engines.sources import hub, imagenet, package, pyramid
+from build_engines.sources import hub, imagenet, label_sets, package, pyramid
 from contract.preprocess import Interpolation, PreprocessSpec, Resize
 from contract.task import Task
 
@@ -30,7 +30,7 @@ def load(artifact: Artifact) -> Artifact:
     if isinstance(order.entry.head, PyramidHead):
         prepared = artifact.having(preprocess=preprocess, normalisation=_normalisation(order, stated))
         made = pyramid.of_timm(network, preprocess.height, preprocess.width)
-        return pyramid.loaded(prepared, made, origin, order.entry.head)
+        return pyramid.loaded(prepared, made, origin, label_sets.of_head(order.entry, order.entry.head))
     if order.entry.task is Task.EMBED and not _projects_to_text(network):
         network.reset_classifier(0)
     network.eval()

@@ -51,7 +51,7 @@ def load(artifact: Artifact) -> Artifact:
     if isinstance(order.entry.head, PyramidHead):
         made = pyramids.of_network(network, preprocess.height, preprocess.width)
         prepared = artifact.having(preprocess=preprocess, normalisation=normalisation)
-        return pyramids.loaded(prepared, made, origin, order.entry.head)
+        return pyramids.loaded(prepared, made, origin, label_sets.of_head(order.entry, order.entry.head))
     # Some models hand a parameter to a module, which tools that count work cannot follow where it wants gradients.
     network.eval().requires_grad_(requires_grad=False)
     if not origin.trained:

@@ -1,6 +1,7 @@
 """Own code as a source: its own timm, its own preparation, its own weights; and the builder stays as it was."""
 
 import os
+import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +11,13 @@ import pytest
 import timm
 import torch
 
-from build_engines.artifact import Artifact, BuildFailure, Order, StepFailed, known
-from build_engines.catalog.entry import Entry, Normalisation
+from build_engines.artifact import Artifact, BuildFailure, Order, StepFailed, WeightsOrigin, known
+from build_engines.catalog.entry import Entry, Normalisation, PyramidHead
 from build_engines.catalog.external import entry_from
+from build_engines.own_code.headed import join
 from build_engines.pipeline import build
 from build_engines.sources import external
+from build_engines.sources.external import usual
 from contract.repository import Repository
 from contract.task import Task
 from tests.build_engines.conftest import Silent
@@ -67,6 +70,33 @@ def test_another_network_when_exported_is_refused(tmp_path: Path, fault: str) ->
     with pytest.raises(StepFailed, match="differs from its source"):
         build(order(tmp_path, entry.model_copy(update={"max_batch_size": 4})), Silent())
     assert not Repository(tmp_path).models()
+
+
+@pytest.mark.parametrize(("kind", "task"), [("upernet", Task.SEGMENT), ("fcos", Task.DETECT)])
+def test_own_backbones_take_heads(tmp_path: Path, kind: str, task: Task) -> None:
+    """A user's own backbone, which gives maps, is joined with a head, and the whole is certified."""
+    head = PyramidHead.model_validate({"kind": kind, "classes": 3, "width": 64, "objects": 10})
+    entry = entry_from("pyramid:backbone", FOREIGN / "backbone", {}, task, name="own", head=head)
+    build(order(tmp_path, entry.model_copy(update={"max_batch_size": 3}), resolution=64), Silent())
+    card = Repository(tmp_path).read_card("own", 1)
+    assert card.certificate.passed
+    assert not card.provenance.trained
+    assert [output.name for output in card.outputs] in (["class_map"], ["boxes", "scores", "labels"])
+
+
+def test_own_backbone_and_head_share_a_checkpoint(tmp_path: Path) -> None:
+    """A checkpoint with the backbone's tensors under backbone. and the head's under head. makes a trained whole."""
+    head = PyramidHead(kind="semantic_fpn", classes=3, width=32)
+    entry = entry_from("pyramid:backbone", FOREIGN / "backbone", {}, Task.SEGMENT, head=head)
+    own = runpy.run_path(str(FOREIGN / "backbone" / "pyramid.py"))["backbone"]()
+    whole, _ = join(own, entry, "random", usual(Task.SEGMENT), WeightsOrigin("random", None, trained=False))
+    tensors = {f"backbone.{name}": tensor for name, tensor in own.state_dict().items()}
+    tensors |= {name: tensor for name, tensor in whole.state_dict().items() if name.startswith("head.")}
+    torch.save(tensors, tmp_path / "both.pth")
+    loaded = external.STEP(Artifact(order(tmp_path, entry, tmp_path / "both.pth", 64)))
+    known(loaded.network).close()
+    assert known(loaded.origin).trained
+    assert not loaded.warnings
 
 
 def test_the_builders_timm_stays(built: Artifact) -> None:
