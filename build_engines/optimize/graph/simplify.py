@@ -6,11 +6,14 @@ import onnxslim
 from build_engines.artifact import Artifact, BuildFailure, Step, known
 
 _LARGEST_FILE = 2**31 - 1
+_LARGEST_FOLDED = 2**24
+"""Bytes. A table of relative positions of a few kilobytes is gathered to hundreds of megabytes in large windows; that
+belongs into memory when the model runs, and not into its file."""
 
 
 def simplify(artifact: Artifact) -> Artifact:
     """Simplify the graph and check that it is still valid ONNX in one file; BuildFailure if not."""
-    model = onnxslim.slim(known(artifact.model))
+    model = onnxslim.slim(known(artifact.model), size_threshold=_LARGEST_FOLDED)
     if model.ByteSize() > _LARGEST_FILE:
         raise BuildFailure("the model is larger than 2 GB, which one ONNX file cannot hold", "choose a smaller model")
     try:
