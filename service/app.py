@@ -29,6 +29,9 @@ from service.engines.onnx import OnnxEngine, UnusableModel
 from service.errors import ErrorKind, ServiceError
 from service.inference import Inference
 from service.registry.registry import EngineRefused, OpenEngine, Registry
+from service.registry.routing_file import NAME as ROUTING
+from service.registry.routing_file import RoutingFile
+from service.registry.traffic import Routing
 from service.settings import Settings
 from service.telemetry import Telemetry, VersionMetrics
 
@@ -58,17 +61,20 @@ class Application:
             max_images_in_flight=settings.max_images_in_flight,
             max_images_per_request=settings.max_images_per_request,
         )
+        self.routing_file = RoutingFile(settings.repository / ROUTING)
         self.draining = False
         self.asgi = self._build()
 
     @asynccontextmanager
     async def life(self, _: FastAPI) -> AsyncIterator[None]:
         """Load in the background while the port is open already; at the end drain, then close."""
-        loading = asyncio.create_task(self._load())
+        self._follow_routing(self.routing_file.changed())
+        tasks = [asyncio.create_task(self._load()), asyncio.create_task(self._watch_routing())]
         yield
         self.draining = True
-        loading.cancel()
-        await asyncio.gather(loading, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.registry.close()
         self.workers.shutdown()
         self.engine_threads.shutdown()
@@ -84,6 +90,17 @@ class Application:
             _log.error("the repository %s holds no model; `vitrail-build build` makes one", self.settings.repository)
         elif self.registry.ready:
             _log.info("ready")
+
+    async def _watch_routing(self) -> None:
+        # Read and compared rather than watched for: network file systems and Kubernetes' links tell of no changes.
+        while True:
+            await asyncio.sleep(self.settings.routing_interval_s)
+            self._follow_routing(await asyncio.to_thread(self.routing_file.changed))
+
+    def _follow_routing(self, routing: Routing | None) -> None:
+        if routing is not None:
+            self.registry.route(routing)
+            _log.info("following %s: %d models are routed", ROUTING, len(routing.models))
 
     async def _open_engine(self, card: ModelCard, metrics: VersionMetrics) -> Engine:
         if card.platform is not Platform.ONNX:
@@ -124,7 +141,12 @@ class Application:
         )
         predict = PredictRoutes(self.inference, self.telemetry, self.workers, limits, settings.default_timeout_s)
         health = HealthRoutes(self.registry, self.telemetry, lambda: self.draining)
-        for router in (predict.router(), ModelRoutes(self.registry).router(), health.router(), pages_router()):
+        for router in (
+            predict.router(),
+            ModelRoutes(self.registry, lambda: self.routing_file.problem).router(),
+            health.router(),
+            pages_router(),
+        ):
             app.include_router(router)
         app.mount("/web", PageFiles())
         app.add_exception_handler(HTTPException, _unknown_route)

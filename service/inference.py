@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,6 +35,8 @@ class Query:
     """A moment of `time.monotonic` after which the caller no longer waits."""
     stages: Stages = field(default_factory=Stages)
     """Where the time went; filled as the request goes on, also if it fails."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """The request's headers, found by names in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Inference:
 
     async def predict(self, query: Query) -> Answer:
         """Answer a query, or raise ServiceError; one bad image fails the whole query and is named."""
-        resolved = self._registry.resolve(query.task, query.model)
+        resolved = self._registry.resolve(query.task, query.model, query.metadata)
         version = resolved.version
         parameters = parse_parameters(version.task, query.parameters)
         with self._permit(len(query.images)):

@@ -59,4 +59,7 @@ class Settings(BaseSettings):
         dict[Task, str],
         Field(description='Model that answers a task when none is named, as JSON: {"classify": "name"}.'),
     ] = {}
+    routing_interval_s: Annotated[
+        float, Field(gt=0, description="Seconds between two looks at the repository's routing.yaml.")
+    ] = 1.0
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$", description="debug … error.")] = "info"

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from pydantic import ValidationError
 
@@ -19,10 +21,13 @@ from service.engines.base import Engine
 from service.errors import ErrorKind, ServiceError
 from service.registry.golden import Golden, GoldenMismatch
 from service.registry.routing import STABLE, Selector, default_model, parse_selector
+from service.registry.traffic import ModelTraffic, Routing, choose, point_of, sticky_key
 from service.telemetry import Telemetry, VersionMetrics
 
 _log = logging.getLogger("vitrail.registry")
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_UNROUTED = ModelTraffic()
 _LOADING = "models are still being loaded; see /readyz"
 
 OpenEngine = Callable[[ModelCard, VersionMetrics], Awaitable[Engine]]
@@ -87,7 +92,8 @@ class Registry:
         self._telemetry = telemetry
         self._chosen_defaults = defaults or {}
         self._versions: dict[str, dict[int, Version]] = {}
-        self._stable: dict[str, LoadedVersion] = {}
+        self._newest: dict[str, LoadedVersion] = {}
+        self._routing = Routing()
         self._defaults: dict[Task, str] = {}
         self._settled = False
 
@@ -111,9 +117,22 @@ class Registry:
         """The model that answers a task when none is named."""
         return self._defaults.get(task)
 
-    def stable(self, model: str) -> LoadedVersion | None:
-        """The newest version of a model that is ready."""
-        return self._stable.get(model)
+    def traffic(self, model: str) -> ModelTraffic:
+        """A model's aliases and their shares."""
+        return self._routing.models.get(model, _UNROUTED)
+
+    def aliased(self, model: str, alias: str = STABLE) -> LoadedVersion | None:
+        """The version that an alias stands for, if it is ready; ``stable`` unless set is the newest that is."""
+        number = self.traffic(model).aliases.get(alias)
+        if number is None:
+            return self._newest.get(model) if alias == STABLE else None
+        version = self._versions.get(model, {}).get(number)
+        return version.loaded if version else None
+
+    def route(self, routing: Routing) -> None:
+        """Follow this from now on."""
+        self._routing = routing
+        self._choose_defaults()
 
     async def load_all(self) -> None:
         """Load every complete version of the repository, one after the other; failures are kept with their reason."""
@@ -137,50 +156,58 @@ class Registry:
         loaded = [v.loaded for versions in self._versions.values() for v in versions.values() if v.loaded]
         await asyncio.gather(*(version.engine.close() for version in loaded))
 
-    def resolve(self, task: Task, text: str | None) -> Resolved:
-        """The version that a caller means; ServiceError if there is none, it is not ready, or not of this task."""
+    def resolve(self, task: Task, text: str | None, metadata: Mapping[str, str] = _NOTHING) -> Resolved:
+        """The version that a caller means; ServiceError if there is none, it is not ready, or not of this task.
+
+        ``metadata``: the request's headers, by name in lower case.
+        """
         selector = parse_selector(text) if text is not None else self._default_selector(task)
         versions = self._versions.get(selector.name)
         if versions is None and not self._settled:
             raise ServiceError(ErrorKind.VERSION_NOT_READY, _LOADING)
         if versions is None:
             raise ServiceError(ErrorKind.MODEL_NOT_FOUND, f"there is no model {selector.name!r}; see /v1/models")
-        loaded = self._find(selector, versions)
+        loaded, alias = self._find(selector, versions, metadata)
         if loaded.card.task is not task:
             raise ServiceError(
                 ErrorKind.MODEL_NOT_FOUND,
                 f"{selector.name} is a model for {loaded.card.task}, not for {task}; see /v1/models",
             )
-        return Resolved(loaded, selector.alias)
+        return Resolved(loaded, alias)
 
     def _default_selector(self, task: Task) -> Selector:
         if name := self._defaults.get(task):
-            return Selector(name, STABLE, None)
+            return parse_selector(name)
         if not self._settled:
             raise ServiceError(ErrorKind.VERSION_NOT_READY, _LOADING)
         raise ServiceError(ErrorKind.MODEL_NOT_FOUND, f"no model for {task} is ready; see /v1/models")
 
-    def _find(self, selector: Selector, versions: dict[int, Version]) -> LoadedVersion:
-        if selector.version is None:
-            if selector.alias != STABLE:
-                raise ServiceError(
-                    ErrorKind.MODEL_NOT_FOUND, f"{selector.name} has no alias {selector.alias!r}; it has {STABLE!r}"
-                )
-            if loaded := self.stable(selector.name):
-                return loaded
-            raise ServiceError(ErrorKind.VERSION_NOT_READY, f"no version of {selector.name} is ready; see /v1/models")
-        version = versions.get(selector.version)
-        if version is None:
-            known = ", ".join(str(number) for number in sorted(versions))
-            raise ServiceError(
-                ErrorKind.MODEL_NOT_FOUND, f"{selector.name} has no version {selector.version}; it has {known}"
-            )
-        if version.loaded is None:
-            why = f": {version.reason}" if version.reason else ""
-            raise ServiceError(
-                ErrorKind.VERSION_NOT_READY, f"{selector.name}:{selector.version} is {version.state}{why}"
-            )
-        return version.loaded
+    def _find(
+        self, selector: Selector, versions: dict[int, Version], metadata: Mapping[str, str]
+    ) -> tuple[LoadedVersion, str | None]:
+        """The version, and the alias that it was found by."""
+        if selector.version is not None:
+            return _ready(selector.name, selector.version, versions), None
+        traffic = self.traffic(selector.name)
+        alias = selector.alias
+        if alias is None:
+            alias = self._share(selector.name, traffic, metadata)
+        elif alias != STABLE and alias not in traffic.aliases:
+            known = ", ".join(sorted({STABLE, *traffic.aliases}))
+            raise ServiceError(ErrorKind.MODEL_NOT_FOUND, f"{selector.name} has no alias {alias!r}; it has {known}")
+        if loaded := self.aliased(selector.name, alias):
+            return loaded, alias
+        if number := traffic.aliases.get(alias):
+            return _ready(selector.name, number, versions), alias
+        raise ServiceError(ErrorKind.VERSION_NOT_READY, f"no version of {selector.name} is ready; see /v1/models")
+
+    def _share(self, model: str, traffic: ModelTraffic, metadata: Mapping[str, str]) -> str:
+        """The alias for a caller who names none; one whose version is not ready leaves its share to ``stable``."""
+        if not traffic.weights:
+            return STABLE
+        key = sticky_key(traffic, metadata)
+        alias = choose(traffic, random.random() if key is None else point_of(model, key))  # noqa: S311  a share of traffic
+        return alias if self.aliased(model, alias) else STABLE
 
     async def _load(self, version: Version) -> None:
         """Load a version, or note why not; whatever is wrong with one never keeps the others from loading."""
@@ -192,9 +219,9 @@ class Registry:
             _log.error("%s takes no traffic: %s", name, version.reason, exc_info=_unforeseen(loaded))
         else:
             version.state, version.loaded = VersionState.READY, loaded
-            newest = self._stable.get(version.model)
+            newest = self._newest.get(version.model)
             if newest is None or newest.card.version < version.number:
-                self._stable[version.model] = loaded
+                self._newest[version.model] = loaded
             _log.info("%s is ready (%.2f s)", name, time.monotonic() - begun)
             self._choose_defaults()
         self._telemetry.loads.labels(version.state).inc()
@@ -229,10 +256,22 @@ class Registry:
         return LoadedVersion(card, task, settings, engine, metrics)
 
     def _choose_defaults(self) -> None:
-        cards = [loaded.card for loaded in self._stable.values()]
-        for task in Task:
-            if model := self._chosen_defaults.get(task) or default_model(task, cards):
-                self._defaults[task] = model
+        cards = [loaded.card for loaded in self._newest.values()]
+        chosen = self._chosen_defaults | self._routing.tasks
+        ranked = {task: chosen.get(task) or default_model(task, cards) for task in Task}
+        self._defaults = {task: model for task, model in ranked.items() if model}
+
+
+def _ready(model: str, number: int, versions: Mapping[int, Version]) -> LoadedVersion:
+    """The version of this number; ServiceError if there is none or it is not ready."""
+    version = versions.get(number)
+    if version is None:
+        known = ", ".join(str(known) for known in sorted(versions))
+        raise ServiceError(ErrorKind.MODEL_NOT_FOUND, f"{model} has no version {number}; it has {known}")
+    if version.loaded is None:
+        why = f": {version.reason}" if version.reason else ""
+        raise ServiceError(ErrorKind.VERSION_NOT_READY, f"{model}:{number} is {version.state}{why}")
+    return version.loaded
 
 
 _FORESEEN = (RepositoryError, EngineRefused, GoldenMismatch, ServiceError)

@@ -9,16 +9,17 @@ from contract.task import Task
 from service.errors import invalid_parameters
 
 STABLE = "stable"
-"""The alias that a bare name means: the newest version that is ready."""
+"""The alias that a bare name means where traffic is not divided."""
 
-_SELECTOR = re.compile(
-    r"(?P<name>[a-z0-9][a-z0-9_.-]{0,127})(?:@(?P<alias>[a-z][a-z0-9_-]{0,63})|:(?P<version>[1-9][0-9]{0,8}))?"
-)
+NAME, ALIAS = r"[a-z0-9][a-z0-9_.-]{0,127}", r"[a-z][a-z0-9_-]{0,63}"
+"""Regular expressions for the names of models and aliases."""
+
+_SELECTOR = re.compile(rf"(?P<name>{NAME})(?:@(?P<alias>{ALIAS})|:(?P<version>[1-9][0-9]{{0,8}}))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """What a caller wrote after ``model=``: a name, and a version or an alias."""
+    """What a caller wrote after ``model=``: a name, and a version, an alias, or neither."""
 
     name: str
     alias: str | None
@@ -31,8 +32,7 @@ def parse_selector(text: str) -> Selector:
     if found is None:
         raise invalid_parameters("model must be name, name@alias or name:version")
     version = found["version"]
-    alias = found["alias"] or (None if version else STABLE)
-    return Selector(found["name"], alias, int(version) if version else None)
+    return Selector(found["name"], found["alias"], int(version) if version else None)
 
 
 def default_model(task: Task, cards: Iterable[ModelCard]) -> str | None:

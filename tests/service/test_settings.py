@@ -17,6 +17,7 @@ KNOBS: dict[str, tuple[str, Any]] = {
     "repository": ("models", Path("models")),
     "host": ("0.0.0.0", "0.0.0.0"),  # noqa: S104 - nothing listens there
     "port": ("81", 81),
+    "routing_interval_s": ("0.5", 0.5),
     "device": ("cpu", "cpu"),
     "threads": ("3", 3),
     "max_batch_size": ("4", 4),

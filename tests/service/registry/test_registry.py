@@ -19,6 +19,7 @@ from service.engines.batcher import Batcher
 from service.engines.onnx import OnnxEngine, UnusableModel
 from service.errors import ErrorKind, ServiceError
 from service.registry.registry import EngineRefused, Registry, VersionState
+from service.registry.traffic import ModelTraffic, Routing
 from service.settings import Settings
 from service.telemetry import Telemetry, VersionMetrics
 from tests.tiny_models import SIDE, write_version
@@ -42,6 +43,11 @@ async def loaded(root: Path, defaults: dict[Task, str] | None = None) -> Registr
     registry = registry_of(root, defaults)
     await registry.load_all()
     return registry
+
+
+def routing(**traffic: Any) -> Routing:
+    """Routing of the one model."""
+    return Routing(models={"colours": ModelTraffic(**traffic)})
 
 
 def kind_of_refusal(registry: Registry, text: str | None, task: Task = Task.CLASSIFY) -> ErrorKind:
@@ -71,6 +77,56 @@ async def test_a_newest_version_that_failed_is_not_stable(tmp_path: Path) -> Non
     assert kind_of_refusal(registry, "colours:2") is ErrorKind.VERSION_NOT_READY
     with pytest.raises(ServiceError, match=r"model\.onnx"):
         registry.resolve(Task.CLASSIFY, "colours:2")
+
+
+async def test_aliases_are_followed(tmp_path: Path) -> None:
+    """An alias means the version that the routing gives it, also stable; another routing counts at once."""
+    for version in (1, 2, 3):
+        write_version(tmp_path, "colours", version)
+    registry = await loaded(tmp_path)
+    registry.route(routing(aliases={"stable": 1, "canary": 3}))
+    for text, version, alias in [("colours", 1, "stable"), ("colours@canary", 3, "canary"), ("colours:2", 2, None)]:
+        found = registry.resolve(Task.CLASSIFY, text)
+        assert (found.version.card.version, found.alias) == (version, alias)
+    registry.route(Routing())
+    assert registry.resolve(Task.CLASSIFY, "colours").version.card.version == 3
+    assert kind_of_refusal(registry, "colours@canary") is ErrorKind.MODEL_NOT_FOUND
+
+
+async def test_traffic_is_divided(tmp_path: Path) -> None:
+    """Callers of a bare name are divided, those of the same header value get the same version, others are not."""
+    for version in (1, 2):
+        write_version(tmp_path, "colours", version)
+    registry = await loaded(tmp_path)
+    shares = {"stable": 50, "canary": 50}
+    registry.route(routing(aliases={"stable": 1, "canary": 2}, weights=shares, sticky="header:x-user"))
+    answering = [registry.resolve(Task.CLASSIFY, "colours", {"x-user": f"{n % 20}"}).alias for n in range(100)]
+    assert set(answering) == {"stable", "canary"}
+    assert answering[:20] * 5 == answering
+    assert {registry.resolve(Task.CLASSIFY, "colours@stable").alias for _ in range(50)} == {"stable"}
+
+
+async def test_a_share_without_a_ready_version_is_stables(tmp_path: Path) -> None:
+    """A canary that failed or is not there takes no traffic, and asked for by name says why."""
+    write_version(tmp_path, "colours", 1)
+    write_version(tmp_path, "colours", 2)
+    (tmp_path / "colours/2/model.onnx").unlink()
+    registry = await loaded(tmp_path)
+    for version in (2, 7):
+        registry.route(routing(aliases={"stable": 1, "canary": version}, weights={"canary": 1}))
+        assert registry.resolve(Task.CLASSIFY, "colours").version.card.version == 1
+    assert kind_of_refusal(registry, "colours@canary") is ErrorKind.MODEL_NOT_FOUND
+
+
+async def test_the_routing_names_a_tasks_default(tmp_path: Path) -> None:
+    """What answers a task is the routing's choice before the settings', and the settings' again without it."""
+    for name in "abc":
+        write_version(tmp_path, name)
+    registry = await loaded(tmp_path, {Task.CLASSIFY: "b"})
+    registry.route(Routing(tasks={Task.CLASSIFY: "c@stable"}))
+    assert registry.resolve(Task.CLASSIFY, None).version.card.name == "c"
+    registry.route(Routing())
+    assert registry.resolve(Task.CLASSIFY, None).version.card.name == "b"
 
 
 async def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:

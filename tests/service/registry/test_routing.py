@@ -15,9 +15,9 @@ ALIASES = st.from_regex(r"[a-z][a-z0-9_-]{0,63}", fullmatch=True)
 
 
 @given(name=NAMES)
-def test_a_bare_name_means_its_stable_version(name: str) -> None:
-    """A name alone is the name at stable."""
-    assert parse_selector(name) == Selector(name, "stable", None)
+def test_a_bare_name_leaves_the_version_open(name: str) -> None:
+    """A name alone names neither alias nor version."""
+    assert parse_selector(name) == Selector(name, None, None)
 
 
 @given(name=NAMES, alias=ALIASES)

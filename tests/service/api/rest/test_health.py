@@ -123,8 +123,6 @@ async def test_a_head_request_has_its_status(service: Running) -> None:
 async def test_an_error_that_nobody_foresaw_tells_nothing(tiny_repository: Path) -> None:
     """The caller of a request that broke the service learns its id, and nothing of what broke."""
     async with running(tiny_repository) as service:
-        service.application.registry._stable.clear()
-        service.application.registry._defaults[next(iter(service.application.registry._defaults))] = "colours"
         service.client._transport.raise_app_exceptions = False  # type: ignore[attr-defined]
         service.application.inference._registry = None  # type: ignore[assignment]
         response = await service.ask("/v1/classify", RED, X_Request_Id="mine")
