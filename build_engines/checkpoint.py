@@ -56,6 +56,8 @@ def read(path: Path) -> StateDict:
     """
     if not path.is_file():
         raise BuildFailure(f"there is no file {path}", "give --weights the path of a checkpoint")
+    if path.suffix == ".onnx":
+        raise BuildFailure(f"{path.name} is a graph and no checkpoint", "build it by `vitrail-build import`")
     try:
         content = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
     except _UNREADABLE as error:
@@ -64,9 +66,18 @@ def read(path: Path) -> StateDict:
                 f"{path.name} holds more than tensors, and loading that would execute code from the file",
                 "save the network's state_dict() alone, or as .safetensors",
             ) from error
-        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        raise BuildFailure(f"{path.name} is not a readable checkpoint: {reason}", "check the file") from error
+        raise BuildFailure(
+            f"{path.name} is not a readable checkpoint: {_reason(error)}",
+            "save the network's state_dict() by torch.save",
+        ) from error
     return _strip(_unnest(content, path.name))
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a file, in a line; torch's own advice, to execute what is in it, is left out."""
+    if isinstance(error, pickle.UnpicklingError) or not str(error):
+        return "it is no file of tensors"
+    return f"{type(error).__name__}: {str(error).splitlines()[0]}"
 
 
 def load(network: nn.Module, tensors: StateDict, file: str, mapping: Literal["by_name", "by_order"]) -> None:

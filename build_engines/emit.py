@@ -182,7 +182,11 @@ def _require_same_tensors(repository: Repository, card: ModelCard) -> None:
         other = repository.read_card(card.name, version)
         if (other.input, other.outputs) != (card.input, card.outputs):
             raise BuildFailure(
-                f"{card.name}:{version} has other tensors (input {list(other.input.shape)}, now "
-                f"{list(card.input.shape)}), and versions of one model share them",
-                "build into another --repository, or remove the old versions",
+                f"{card.name}:{version} has other tensors ({_tensors(other)}; now {_tensors(card)}), and versions of "
+                "one model share them",
+                "give this one another --name, build into another --repository, or remove the old versions",
             )
+
+
+def _tensors(card: ModelCard) -> str:
+    return ", ".join(f"{spec.name} {list(spec.shape)} {spec.dtype}" for spec in (card.input, *card.outputs))

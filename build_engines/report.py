@@ -49,7 +49,7 @@ class ConsoleReport:
     """Lines for a person on stderr; the running step shows its seconds, so that nothing is silent."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(emoji=False, stderr=True, highlight=False, soft_wrap=True)
         self._status: Status | None = None
         self._start = 0.0
 

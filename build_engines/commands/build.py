@@ -68,7 +68,7 @@ def command(
     report: Report = JsonReport() if as_json else ConsoleReport()
     target = Repository(repository)
     try:
-        if (problem := _contradiction(_given(context))) is not None:
+        if (problem := _contradiction(_given(context), len(names or []))) is not None:
             raise UnknownEntry(problem)  # noqa: TRY301  refused as a name that stands for nothing
         if everything or jobs > 1 or discard or results:
             several = [entry.name for entry in entries()] if everything else list(names or [])
@@ -114,18 +114,24 @@ def _given(context: typer.Context) -> set[str]:
     return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
-def _contradiction(given: set[str]) -> str | None:
+def _contradiction(given: set[str], names: int) -> str | None:
     """Why these do not go together; what is silently left aside would be taken for done."""
     many = given & {"everything", "jobs", "discard", "results"}
-    if many and (single := given & {"task", "head", "name", "version", "factory", "default"}):
-        return f"{_options_of(single)}: not together with {_options_of(many)}, which build entries as they are"
-    if "classes" in given and "head" not in given:
-        return "--classes is how many classes a head has: add --head"
-    if given & {"code_path", "kwargs"} and "factory" not in given:
-        return "--code-path and --kwargs belong to --entry: add it"
-    if "names" in given and (instead := given & {"everything", "factory"}):
-        return f"{_options_of(instead)} says what to build: leave the names out"
-    return None
+    single = given & {"task", "head", "name", "version", "factory", "default"}
+    instead = given & {"everything", "factory"}
+    problems = (
+        (many and single, f"{_options_of(single)}: not with {_options_of(many)}, which build entries as they are"),
+        ("classes" in given and "head" not in given, "--classes is how many classes a head has: add --head"),
+        (
+            given & {"code_path", "kwargs"} and "factory" not in given,
+            "--code-path and --kwargs belong to --entry: add it",
+        ),
+        ("names" in given and instead, f"{_options_of(instead)} says what to build: leave the names out"),
+        ("name" in given and (names > 1 or "default" in given), "--name is for one model: build them one by one"),
+        ("precision" in given and "engine" not in given, "--precision is that of a plan: add --engine tensorrt-rtx"),
+        ("patience" in given and not many, "--patience is for many builds: add --all or --jobs"),
+    )
+    return next((problem for found, problem in problems if found), None)
 
 
 def _options_of(given: set[str]) -> str:
@@ -232,7 +238,8 @@ def _readable(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        return f"{where}: {first['msg']}" if where else str(first["msg"])
+        problem = str(first["msg"]).removeprefix("Value error, ")
+        return f"{where}: {problem}" if where else problem
     if isinstance(error, json.JSONDecodeError):
         return f"--kwargs is not JSON: {error}"
     return str(error)

@@ -73,7 +73,7 @@ def build_many(
         build_apart({wanted[name][0]: _fitting(wanted[name][1], options) for name in due}, jobs, patience_s, hear)
     chosen = [rows[name] for name in wanted if name in rows]
     if not isinstance(report, JsonReport):
-        Console().print(_table(chosen))
+        Console(emoji=False).print(_table(chosen))
     return sum(not row.certified for row in chosen)
 
 
@@ -85,7 +85,7 @@ def _progress(report: Report) -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=Console(stderr=True), disable=isinstance(report, JsonReport))
+    return Progress(*columns, console=Console(emoji=False, stderr=True), disable=isinstance(report, JsonReport))
 
 
 def _fitting(entry: Entry, options: list[str]) -> list[str]:

@@ -36,7 +36,7 @@ def command(
         names = [row.name for row in rows]
         print_json({"event": "reported", "path": str(out), "versions": names, "problems": problems})
         return
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(emoji=False, stderr=True, highlight=False, soft_wrap=True)
     for problem in problems:
         console.print(f"! {problem}", style="yellow", markup=False)
     console.print(f"{len(rows)} versions → {out}", markup=False)
@@ -46,5 +46,7 @@ def _failed(reason: str, *, as_json: bool) -> typer.Exit:
     if as_json:
         print_json({"event": "failed", "reason": reason})
     else:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"✗ {reason}", style="red", markup=False)
+        Console(emoji=False, stderr=True, highlight=False, soft_wrap=True).print(
+            f"✗ {reason}", style="red", markup=False
+        )
     return typer.Exit(1)

@@ -67,7 +67,7 @@ def command(
         shown.interrupted()
         raise typer.Exit(_INTERRUPTED) from interruption
     if not as_json:
-        Console().print(table_of(shown.rows))
+        Console(emoji=False).print(table_of(shown.rows))
     if any(row.outcome == "failed" for row in shown.rows):
         raise typer.Exit(1)
 
@@ -85,7 +85,7 @@ class _Shown:
             BarColumn(),
             TextColumn("{task.fields[phase]}"),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
+            console=Console(emoji=False, stderr=True),
             disable=as_json,
             transient=True,
         )
@@ -123,14 +123,16 @@ class _Shown:
             print_json({"event": "interrupted", **self._turn})
             return
         names = ":".join(map(str, self._turn.values()))
-        Console(stderr=True).print(f"interrupted at {names}; it has no new plan", style="red", markup=False)
+        Console(emoji=False, stderr=True).print(
+            f"interrupted at {names}; it has no new plan", style="red", markup=False
+        )
 
     def refused(self, reason: str, remedy: str) -> None:
         """Nothing can be compiled at all."""
         if self._as_json:
             print_json({"event": "refused", "reason": reason, "remedy": remedy})
             return
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console = Console(emoji=False, stderr=True, highlight=False, soft_wrap=True)
         console.print(reason, style="red", markup=False)
         console.print(f"What to do: {remedy}", markup=False)
 

@@ -92,7 +92,7 @@ def _event(card: "ModelCard", outcome: "Outcome", dataset: str, seconds: float, 
 
 def _print(card: "ModelCard", outcome: "Outcome", dataset: str, *, written: bool) -> None:
     """The figures as a table on stdout; what to know of them on stderr."""
-    remarks = Console(stderr=True, highlight=False, soft_wrap=True)
+    remarks = Console(emoji=False, stderr=True, highlight=False, soft_wrap=True)
     for note in outcome.notes:
         remarks.print(f"! {note}", style="yellow", markup=False)
     if outcome.unreadable:
@@ -106,7 +106,7 @@ def _print(card: "ModelCard", outcome: "Outcome", dataset: str, *, written: bool
     table.add_column("value", justify="right")
     for metric, value in outcome.metrics.items():
         table.add_row(metric, f"{value:.4f}")
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     console.print(f"{card.name}:{card.version} on {dataset}, {outcome.images} pictures", markup=False)
     console.print(table)
     remarks.print("written into the card" if written else "the card is left as it was", markup=False)

@@ -18,7 +18,7 @@ def command(
         for entry in entries():
             print_json(described(entry))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(emoji=False, highlight=False, soft_wrap=True)
     for entry in entries():
         size = f"{entry.preprocess.height} x {entry.preprocess.width}" if entry.preprocess else "the library's size"
         parameters = f", {entry.published.parameters / 1e6:.3g} M parameters" if entry.published.parameters else ""

@@ -24,7 +24,7 @@ Advance = Callable[[int, int], None]
 @contextmanager
 def progress(model: str, *, show: bool) -> Iterator[Advance]:
     """A bar on stderr, which shows on a terminal only."""
-    console = Console(stderr=True)
+    console = Console(emoji=False, stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not (show and console.is_terminal)) as progress:
         bar = progress.add_task(model, total=None)
@@ -36,7 +36,7 @@ def failed(model: str, failure: "BuildFailure", *, as_json: bool) -> typer.Exit:
     if as_json:
         print_json({"event": "failed", "model": model, "reason": failure.reason, "remedy": failure.remedy})
     else:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console = Console(emoji=False, stderr=True, highlight=False, soft_wrap=True)
         console.print(f"✗ {model}: {failure.reason}", style="red", markup=False)
         console.print(f"  What to do: {failure.remedy}", markup=False)
     return typer.Exit(1)
@@ -47,6 +47,6 @@ def interrupted(model: str, *, as_json: bool) -> typer.Exit:
     if as_json:
         print_json({"event": "interrupted", "model": model})
     else:
-        console = Console(stderr=True, highlight=False)
+        console = Console(emoji=False, stderr=True, highlight=False)
         console.print(f"✗ {model}: interrupted; the card is as it was", style="red", markup=False)
     return typer.Exit(_INTERRUPTED)

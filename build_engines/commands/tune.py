@@ -90,8 +90,8 @@ def _print(card: ModelCard, result: Tuning, left_out: "Sequence[Point]", *, writ
         mark = " *" if item.batch_size in result.preferred_batch_sizes else "  "
         figures = (f"{item.latency_p50_ms:.2f}", f"{item.latency_p99_ms:.2f}", f"{item.images_per_second:.1f}")
         table.add_row(f"{item.batch_size}{mark}", str(item.callers), str(item.threads), *figures)
-    Console(highlight=False).print(table)
-    remarks = Console(stderr=True, highlight=False, soft_wrap=True)
+    Console(emoji=False, highlight=False).print(table)
+    remarks = Console(emoji=False, stderr=True, highlight=False, soft_wrap=True)
     if left_out:
         remarks.print(f"! no time was left for {len(left_out)} measurements; give more --seconds", style="yellow")
     remarks.print(f"preferred batch sizes (*): {', '.join(map(str, result.preferred_batch_sizes))}")

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,9 @@ def _with_weights(order: Order) -> tuple[Any, WeightsOrigin]:
     if not isinstance(source, TimmSource):
         raise TypeError(f"{order.entry.name} does not come from timm")
     if not timm.is_model(source.model):
-        raise BuildFailure(f"timm {timm.__version__} has no model {source.model!r}", "see timm.list_models()")
+        near = ", ".join(get_close_matches(source.model, timm.list_models(), n=3))
+        remedy = f"did you mean {near}?" if near else "see timm's documentation for its models"
+        raise BuildFailure(f"timm {timm.__version__} has no model {source.model!r}", remedy)
     configuration = timm.get_pretrained_cfg(source.model)
     fixed = configuration is not None and configuration.fixed_input_size
     architecture = _Architecture(source.model, _side(order) if fixed else None, source.options)

@@ -1,6 +1,7 @@
 """Which architecture of transformers an entry means: its configuration and its class, made without any download."""
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import JsonValue
@@ -38,7 +39,9 @@ def configuration_of(source: TransformersSource) -> Any:
     A mapping changes fields of a nested configuration; with another ``model_type`` it replaces it.
     """
     if source.type not in CONFIG_MAPPING:
-        raise BuildFailure(f"transformers has no model type {source.type!r}", "see transformers.CONFIG_MAPPING")
+        near = ", ".join(get_close_matches(source.type, CONFIG_MAPPING, n=3))
+        remedy = f"did you mean {near}?" if near else "see transformers' documentation for its model types"
+        raise BuildFailure(f"transformers has no model type {source.type!r}", remedy)
     options = {name: value for name, value in source.options.items() if name != ANSWER}
     try:
         return _configured(source.type, options)

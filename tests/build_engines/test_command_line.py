@@ -142,3 +142,24 @@ def test_an_interrupted_build_leaves_nothing(stop: signal.Signals, tmp_path: Pat
     assert process.returncode == 130
     assert [json.loads(line) for line in rest] == [{"event": "interrupted", "model": SMALL}]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--jobs", "2", "--head", "fcos", SMALL), "--head: not with --jobs"),
+        (("--all", "--name", "mine"), "--name: not with --all"),
+        (("--classes", "3", SMALL), "add --head"),
+        (("--kwargs", "{}", SMALL), "add it"),
+        (("--all", SMALL), "leave the names out"),
+        (("--entry", "a:b", "--task", "classify", SMALL), "leave the names out"),
+        (("--name", "mine", "ppocr_det", "efficientnet_lite0"), "one by one"),
+        (("--precision", "fp16", SMALL), "add --engine"),
+        (("--patience", "9", SMALL), "add --all or --jobs"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(arguments: tuple[str, ...], problem: str) -> None:
+    """No option is silently left aside: what does not belong to the others is refused, with what to do."""
+    result = run("build", *arguments)
+    assert result.exit_code == 2
+    assert problem in result.stderr

@@ -37,14 +37,15 @@ def files_limited_to(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def fails(order: Order, step: str, reason: str) -> None:
-    """Build, and see that exactly this step fails for this reason and nothing stays."""
+def fails(order: Order, step: str, reason: str) -> StepFailed:
+    """Build, and see that exactly this step fails for this reason and nothing stays; how it failed."""
     before = files(order.repository.root)
     with pytest.raises(StepFailed, match=reason) as failure:
         build(order, Silent())
     assert failure.value.step == step
     assert failure.value.remedy
     assert files(order.repository.root) == before
+    return failure.value
 
 
 def emitting(built: Artifact, root: Path) -> Artifact:
@@ -62,6 +63,12 @@ def test_a_model_that_timm_lacks(tmp_path: Path) -> None:
     """A model that timm does not have fails in the step source."""
     entry = an_entry(source={"kind": "timm", "model": "no_such_net"})
     fails(an_order(tmp_path, entry), "source", "has no model 'no_such_net'")
+
+
+def test_a_mistyped_model_is_guessed(tmp_path: Path) -> None:
+    """A name with two digits swapped brings the right one as the remedy."""
+    entry = an_entry(source={"kind": "timm", "model": "resnet81"})
+    assert "resnet18" in fails(an_order(tmp_path, entry), "source", "has no model").remedy
 
 
 def test_a_hub_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,13 @@ def test_what_cannot_be_made(
         _loaded(tmp_path, kind, options, resolution=64, **changes)
 
 
+def test_a_mistyped_type_is_guessed(tmp_path: Path) -> None:
+    """A model type with two letters swapped brings the right one as the remedy."""
+    with pytest.raises(StepFailed) as failure:
+        _loaded(tmp_path, "segfomrer", {}, resolution=64)
+    assert "segformer" in failure.value.remedy
+
+
 def test_nested_options_change_single_fields() -> None:
     """A mapping changes fields of a backbone's configuration and leaves the others; another type replaces it."""
     options: dict[str, Any] = {"backbone_config": {"hidden_size": 384, "out_features": ["stage12"]}}
