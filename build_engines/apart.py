@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -37,6 +38,8 @@ class Outcome:
         step = started[-1] if started else "start"
         if self.status is None:
             reason = "took longer than allowed, and was ended"
+        elif self.status == -signal.SIGKILL:
+            reason = "the process was killed from outside, as systems do where memory is short"
         else:
             reason = f"the process ended with status {self.status}: {' | '.join(self.last_words)}"
         remedy = "build this entry alone, with --traceback, or give it longer with --patience"

@@ -1,5 +1,6 @@
 """Builds in processes of their own: one that fails, crashes or hangs is told and touches no other."""
 
+import signal
 from pathlib import Path
 
 from build_engines.apart import Outcome, build_apart
@@ -39,3 +40,8 @@ def test_a_crash_is_told_with_its_last_words() -> None:
     end = Outcome("a", events, -11, ("Segmentation fault",)).end
     assert (end["step"], end["event"]) == ("export", "failed")
     assert "status -11: Segmentation fault" in end["reason"]
+
+
+def test_a_process_that_ran_out_of_memory_is_told() -> None:
+    """A process that the system killed says so, for it has no last words."""
+    assert "memory is short" in Outcome("a", (), -signal.SIGKILL).end["reason"]
