@@ -1,0 +1,9 @@
+"""What holds for every test: nothing of the machine's own caches is seen, nothing is left in them."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def cache_of_certified_models(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """An empty one: what another test or a person built before is built anew."""
+    monkeypatch.setenv("VITRAIL_CACHE", str(tmp_path_factory.mktemp("cache")))
