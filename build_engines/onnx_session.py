@@ -21,6 +21,8 @@ ENGINE_ERRORS = (
 """What opening and running raise; these have no ancestor of their own."""
 
 _ERRORS, _FATAL = 3, 4
+_FOLDING = {"optimization.constant_folding_max_output_size_in_bytes": str(2**24)}
+"""As in the service: position tables of large windows, folded, are gigabytes that nobody asked for."""
 
 
 def open_session(
@@ -40,6 +42,8 @@ def open_session(
     options.inter_op_num_threads = 1
     # Warnings are about optimisations that it declined.
     options.log_severity_level = _FATAL if quiet else _ERRORS
+    for key, value in _FOLDING.items():
+        options.add_session_config_entry(key, value)
     if not spinning:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not optimised:

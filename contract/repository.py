@@ -102,7 +102,7 @@ class Repository:
 
     def write_config(self, model: str, text: str) -> None:
         """Replace the model's ``config.pbtxt`` atomically."""
-        _replace(self.model_path(model) / CONFIG, text.encode())
+        replace_file(self.model_path(model) / CONFIG, text.encode())
 
     def rewrite_card(self, model: str, version: int, card: ModelCard) -> None:
         """Replace the card of a complete version atomically, e.g. to add what was measured since it was built.
@@ -119,10 +119,11 @@ class Repository:
 
     def put_file(self, model: str, version: int, name: str, content: bytes) -> None:
         """Put a file into a version at once: a reader sees the old one or the new one, whole."""
-        _replace(self.version_path(model, version) / name, content)
+        replace_file(self.version_path(model, version) / name, content)
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file at once: a reader sees the old one or the new one, whole."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     scratch = Path(name)
     try:

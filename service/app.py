@@ -15,6 +15,7 @@ from starlette.responses import Response
 from contract.card import ModelCard, Platform
 from contract.image import DecodeLimits
 from contract.repository import Repository
+from service.api.rest.admin import AdminRoutes, limits_of
 from service.api.rest.body import BodyLimits
 from service.api.rest.health import HealthRoutes
 from service.api.rest.models import ModelRoutes
@@ -28,14 +29,21 @@ from service.engines.cpus import available_cpus
 from service.engines.onnx import OnnxEngine, UnusableModel
 from service.errors import ErrorKind, ServiceError
 from service.inference import Inference
-from service.registry.registry import EngineRefused, OpenEngine, Registry
+from service.registry.lifecycle import Lifecycle, MemoryPolicy
+from service.registry.loader import EngineRefused, OpenEngine
+from service.registry.registry import Registry
+from service.registry.routing_control import RoutingControl
 from service.registry.routing_file import NAME as ROUTING
 from service.registry.routing_file import RoutingFile
-from service.registry.traffic import Routing
+from service.registry.version import LoadedVersion
+from service.rollout.rollout import Rollout
+from service.security import AdminAccess
 from service.settings import Settings
 from service.telemetry import Telemetry, VersionMetrics
 
 _log = logging.getLogger("vitrail")
+
+_JUDGED_EVERY_S = 1.0
 
 
 class Application:
@@ -47,11 +55,14 @@ class Application:
         self.telemetry = Telemetry()
         self.workers = ThreadPoolExecutor(self.threads, thread_name_prefix="image")
         self.engine_threads = ThreadPoolExecutor(self.threads, thread_name_prefix="engine")
-        self.registry = Registry(
+        self.registry = Registry(settings.default_models)
+        self.lifecycle = Lifecycle(
+            self.registry,
             Repository(settings.repository),
             open_engine or self._open_engine,
             self.telemetry,
-            dict(settings.default_models),
+            MemoryPolicy(settings.memory_limit, settings.memory_min_idle_s),
+            settings.drain_timeout_s,
         )
         self.inference = Inference(
             self.registry,
@@ -60,22 +71,35 @@ class Application:
             DecodeLimits(max_pixels=settings.max_pixels),
             max_images_in_flight=settings.max_images_in_flight,
             max_images_per_request=settings.max_images_per_request,
+            bring_back=self.lifecycle.bring_back,
         )
         self.routing_file = RoutingFile(settings.repository / ROUTING)
+        self.control = RoutingControl(self.routing_file, self.registry)
+        self.rollout = Rollout(
+            self.registry,
+            self.control,
+            self.telemetry,
+            self._places_free,
+            self.inference.decode_limits,
+            max_copies=settings.max_copies,
+            keep_images=settings.keep_disagreeing_images,
+        )
+        self.inference.observer = self.rollout
         self.draining = False
         self.asgi = self._build()
 
     @asynccontextmanager
     async def life(self, _: FastAPI) -> AsyncIterator[None]:
         """Load in the background while the port is open already; at the end drain, then close."""
-        self._follow_routing(self.routing_file.changed())
-        tasks = [asyncio.create_task(self._load()), asyncio.create_task(self._watch_routing())]
+        self.control.follow(self.routing_file.changed())
+        tasks = [asyncio.create_task(work()) for work in (self._follow_repository, self._follow_routing, self._judge)]
         yield
         self.draining = True
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.registry.close()
+        await self.rollout.close()
+        await self.lifecycle.close()
         self.workers.shutdown()
         self.engine_threads.shutdown()
 
@@ -84,27 +108,34 @@ class Application:
         self.workers.shutdown(wait=False, cancel_futures=True)
         self.engine_threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _load(self) -> None:
-        await self.registry.load_all()
+    async def _follow_repository(self) -> None:
+        await self.lifecycle.load_all()
         if not self.registry.models():
             _log.error("the repository %s holds no model; `vitrail-build build` makes one", self.settings.repository)
         elif self.registry.ready:
             _log.info("ready")
+        while True:
+            await asyncio.sleep(self.settings.repository_interval_s)
+            await self.lifecycle.follow()
 
-    async def _watch_routing(self) -> None:
+    async def _follow_routing(self) -> None:
         # Read and compared rather than watched for: network file systems and Kubernetes' links tell of no changes.
         while True:
             await asyncio.sleep(self.settings.routing_interval_s)
-            self._follow_routing(await asyncio.to_thread(self.routing_file.changed))
+            await self.control.look()
 
-    def _follow_routing(self, routing: Routing | None) -> None:
-        if routing is not None:
-            self.registry.route(routing)
-            _log.info("following %s: %d models are routed", ROUTING, len(routing.models))
+    async def _judge(self) -> None:
+        while True:
+            await asyncio.sleep(_JUDGED_EVERY_S)
+            await self.rollout.check()
+
+    def _places_free(self, version: LoadedVersion) -> bool:
+        """Whether a batch of a version would be in no caller's way."""
+        return self.inference.in_flight < min(version.engine.concurrency, self.threads)
 
     async def _open_engine(self, card: ModelCard, metrics: VersionMetrics) -> Engine:
-        if card.platform is not Platform.ONNX:
-            raise EngineRefused(f"the embedded engine runs {Platform.ONNX}, not {card.platform}")
+        if card.platform is Platform.TENSORRT:
+            raise EngineRefused(f"the embedded engine runs ONNX files, not {card.platform}; serve it with Triton")
         path = self.settings.repository / card.name / str(card.version) / card.platform.filename
         try:
             engine = await asyncio.to_thread(
@@ -140,10 +171,14 @@ class Application:
             stall_s=settings.body_stall_s,
         )
         predict = PredictRoutes(self.inference, self.telemetry, self.workers, limits, settings.default_timeout_s)
+        models = ModelRoutes(self.registry, self.control, self.rollout)
+        access = AdminAccess(settings.admin_key.get_secret_value() if settings.admin_key else None)
+        admin = AdminRoutes(self.registry, self.lifecycle, self.control, models, access, limits_of(limits))
         health = HealthRoutes(self.registry, self.telemetry, lambda: self.draining)
         for router in (
             predict.router(),
-            ModelRoutes(self.registry, lambda: self.routing_file.problem).router(),
+            models.router(),
+            admin.router(),
             health.router(),
             pages_router(),
         ):

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -16,7 +16,9 @@ from contract.task import Task
 from contract.tasks.definition import InvalidParameter, Parameters, TaskDefinition, UnusableOutput
 from service.engines.base import Inferred
 from service.errors import ErrorKind, ServiceError, deadline_exceeded, invalid_parameters, overloaded
-from service.registry.registry import LoadedVersion, Registry
+from service.registry.registry import NotResident, Registry
+from service.registry.routing import STABLE
+from service.registry.version import LoadedVersion, Resolved, Version
 from service.telemetry import Stages, Telemetry
 
 
@@ -37,6 +39,7 @@ class Query:
     """Where the time went; filled as the request goes on, also if it fails."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """The request's headers, found by names in lower case."""
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,41 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class Prepared:
     """An image on its way to the engine."""
 
     input: Pixels
     geometry: Geometry
     decode_s: float
     preprocess_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What one version made of a query, before the caller's parameters."""
+
+    query: Query
+    resolved: Resolved
+    prepared: Sequence[Prepared]
+    inferred: Sequence[Inferred]
+    engine_s: float
+    """Seconds in the engine, its queue included."""
+
+
+class Observer(Protocol):
+    """Hears of requests that were divided among a model's aliases; it must be quick."""
+
+    def answered(self, computed: Computed) -> None:
+        """A version answered."""
+        ...
+
+    def failed(self, resolved: Resolved, error: ServiceError) -> None:
+        """A version could not answer, by no fault of the caller."""
+        ...
+
+
+FAULTS = frozenset({ErrorKind.ENGINE_UNAVAILABLE, ErrorKind.INTERNAL})
+"""Kinds of error that speak against the version, not the caller or the load."""
 
 
 class Inference:
@@ -71,8 +102,11 @@ class Inference:
         limits: DecodeLimits,
         max_images_in_flight: int,
         max_images_per_request: int,
+        bring_back: Callable[[Version], Awaitable[None]],
     ) -> None:
         self._registry = registry
+        self._bring_back = bring_back
+        self.observer: Observer | None = None
         self._telemetry = telemetry
         self._workers = workers
         self._limits = limits
@@ -82,13 +116,30 @@ class Inference:
 
     async def predict(self, query: Query) -> Answer:
         """Answer a query, or raise ServiceError; one bad image fails the whole query and is named."""
-        resolved = self._registry.resolve(query.task, query.model, query.metadata)
+        try:
+            resolved = self._registry.resolve(query.task, query.model, query.metadata)
+        except NotResident as error:
+            resolved = await self._brought_back(query, error.version)
+        parameters = parse_parameters(resolved.version.task, query.parameters)
+        with self.permit(len(query.images)):
+            try:
+                return await self._answer(query, resolved, parameters)
+            except ServiceError as error:
+                stable = self._instead(resolved, error)
+                if stable is None:
+                    raise
+            return await self._answer(query, stable, parameters)
+
+    async def _answer(self, query: Query, resolved: Resolved, parameters: Parameters) -> Answer:
         version = resolved.version
-        parameters = parse_parameters(version.task, query.parameters)
-        with self._permit(len(query.images)):
+        with version.leases:
             prepared = await self._prepare(query, version.card.preprocess)
+            begun = time.monotonic()
             inferred = await self._infer(query, version, [item.input for item in prepared])
+            engine_s = time.monotonic() - begun
             results = await self._postprocess(query, version, parameters, prepared, inferred)
+        if self.observer is not None and resolved.by_share:
+            self.observer.answered(Computed(query, resolved, prepared, inferred, engine_s))
         return Answer(
             model=version.card.name,
             version=version.card.version,
@@ -96,6 +147,29 @@ class Inference:
             results=results,
             version_used=version,
         )
+
+    def _instead(self, resolved: Resolved, error: ServiceError) -> Resolved | None:
+        """``stable``, where another version got the request by its share and could not answer: nobody asked for it."""
+        if not resolved.by_share or error.kind not in FAULTS:
+            return None
+        if self.observer is not None:
+            self.observer.failed(resolved, error)
+        stable = self._registry.aliased(resolved.version.card.name)
+        if stable is None or stable is resolved.version:
+            return None
+        return Resolved(stable, STABLE, by_share=True)
+
+    async def _brought_back(self, query: Query, version: Version) -> Resolved:
+        """What the caller means, once the version that is out of memory is back in it."""
+        if query.deadline is None:
+            await self._bring_back(version)
+        else:
+            try:
+                async with asyncio.timeout(max(0.0, query.deadline - time.monotonic())):
+                    await self._bring_back(version)
+            except TimeoutError:
+                raise deadline_exceeded("the deadline passed while the model was brought into memory") from None
+        return self._registry.resolve(query.task, query.model, query.metadata)
 
     @property
     def decode_limits(self) -> DecodeLimits:
@@ -108,7 +182,7 @@ class Inference:
         return self._in_flight
 
     @contextmanager
-    def _permit(self, images: int) -> Iterator[None]:
+    def permit(self, images: int) -> Iterator[None]:
         """Admit so many images or refuse at once: without a permit nothing is decoded."""
         if images == 0:
             raise invalid_parameters("the request holds no image")
@@ -126,12 +200,12 @@ class Inference:
             self._in_flight -= images
             self._telemetry.in_flight.set(self._in_flight)
 
-    async def _prepare(self, query: Query, spec: PreprocessSpec) -> list[_Prepared]:
+    async def _prepare(self, query: Query, spec: PreprocessSpec) -> list[Prepared]:
         begun = time.monotonic()
         loop = asyncio.get_running_loop()
 
-        def start(data: bytes) -> asyncio.Future[_Prepared]:
-            return loop.run_in_executor(self._workers, _prepare, data, spec, self._limits, query)
+        def start(data: bytes) -> asyncio.Future[Prepared]:
+            return loop.run_in_executor(self._workers, prepare, data, spec, self._limits, query.deadline)
 
         if len(query.images) == 1:
             try:
@@ -172,7 +246,7 @@ class Inference:
         query: Query,
         version: LoadedVersion,
         parameters: Parameters,
-        prepared: list[_Prepared],
+        prepared: list[Prepared],
         inferred: list[Inferred],
     ) -> list[Any]:
         begun = time.monotonic()
@@ -219,22 +293,22 @@ _SHOWN = 64
 """Letters of a caller's own words that a message repeats."""
 
 
-def _prepare(data: bytes, spec: PreprocessSpec, limits: DecodeLimits, query: Query) -> _Prepared:
-    """Decode and preprocess one image, in a worker thread."""
+def prepare(data: bytes, spec: PreprocessSpec, limits: DecodeLimits, deadline: float | None) -> Prepared:
+    """Decode and preprocess one image, in a worker thread; raises InvalidImage, ImageTooLarge or ServiceError."""
     begun = time.monotonic()
-    if query.deadline is not None and begun > query.deadline:
+    if deadline is not None and begun > deadline:
         raise deadline_exceeded("the deadline passed before the image was decoded")
     pixels = decode(data, limits, trimap=spec.trimap)
     decoded = time.monotonic()
     ready, geometry = preprocess(pixels, spec)
     done = time.monotonic()
-    return _Prepared(ready, geometry, decoded - begun, done - decoded)
+    return Prepared(ready, geometry, decoded - begun, done - decoded)
 
 
-async def _all_or_first_failure(jobs: list[asyncio.Future[_Prepared]]) -> list[_Prepared]:
+async def _all_or_first_failure(jobs: list[asyncio.Future[Prepared]]) -> list[Prepared]:
     """All results; or the failure of the first bad image, once none of the jobs runs any more."""
     results = await asyncio.gather(*jobs, return_exceptions=True)
-    prepared: list[_Prepared] = []
+    prepared: list[Prepared] = []
     for index, result in enumerate(results):
         if isinstance(result, InvalidImage | ImageTooLarge):
             raise _image_error(result, index) from result

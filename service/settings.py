@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ByteSize, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.task import Task
@@ -28,6 +28,23 @@ class Settings(BaseSettings):
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")] = 8000
 
+    engine: Annotated[
+        Literal["embedded", "triton"],
+        Field(description="What runs the models: ONNX Runtime in this process, or Triton over the same repository."),
+    ] = "embedded"
+    triton_url: Annotated[
+        str,
+        Field(
+            description="Triton's gRPC address, host:port; several separated by commas; dns:///host:port means every "
+            "address of that name."
+        ),
+    ] = "127.0.0.1:8001"
+    triton_shared_memory: Annotated[
+        bool, Field(description="Hand tensors to Triton through shared memory; both must be on one host.")
+    ] = False
+    triton_unload_on_exit: Annotated[
+        bool, Field(description="Unload the versions from Triton at the end; not where other gateways share it.")
+    ] = False
     device: Annotated[
         Literal["auto", "cpu"],
         Field(description="Where models run: auto takes a CUDA GPU where ONNX Runtime finds one, cpu never does."),
@@ -59,7 +76,30 @@ class Settings(BaseSettings):
         dict[Task, str],
         Field(description='Model that answers a task when none is named, as JSON: {"classify": "name"}.'),
     ] = {}
+    memory_limit: Annotated[
+        ByteSize | None,
+        Field(
+            description="Memory that versions may take together, e.g. 4GiB; beyond it the least recently used go, and "
+            "their next request brings them back. Default: no limit."
+        ),
+    ] = None
+    memory_min_idle_s: Annotated[
+        float, Field(ge=0, description="Seconds without a request before a version may give its memory to another.")
+    ] = 30.0
+    repository_interval_s: Annotated[
+        float, Field(gt=0, description="Seconds between two looks at the repository for versions that come and go.")
+    ] = 1.0
     routing_interval_s: Annotated[
         float, Field(gt=0, description="Seconds between two looks at the repository's routing.yaml.")
     ] = 1.0
+    max_copies: Annotated[
+        int, Field(ge=0, description="Requests that may wait to be asked of a second version, to compare; 0: none.")
+    ] = 8
+    keep_disagreeing_images: Annotated[
+        bool, Field(description="Keep the images on which two versions disagree most, for people who look.")
+    ] = False
+    admin_key: Annotated[
+        SecretStr | None,
+        Field(description="Key that calls which change something must bring; without one only callers here may."),
+    ] = None
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$", description="debug … error.")] = "info"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 STAGES = ("fetch", "decode", "preprocess", "queue", "compute", "postprocess", "encode")
@@ -11,6 +11,7 @@ STAGES = ("fetch", "decode", "preprocess", "queue", "compute", "postprocess", "e
 _STAGE_BUCKETS = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
+_SHARE_BUCKETS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 _BATCH_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 
 
@@ -64,11 +65,50 @@ class Telemetry:
         self.ready = Gauge(
             "vitrail_version_ready", "1 if the version takes traffic.", ["model", "version"], registry=registry
         )
+        self.memory = Gauge(
+            "vitrail_version_memory_bytes",
+            "Memory that a loaded version takes: its files, or what the process grew by as it was loaded.",
+            ["model", "version"],
+            registry=registry,
+        )
+        self.evictions = Counter("vitrail_evictions", "Versions that gave their memory to others.", registry=registry)
         self.loads = Counter("vitrail_loads", "Versions loaded, by outcome.", ["outcome"], registry=registry)
         self.engines = Gauge(
             "vitrail_version_engine",
             "1 for the ONNX Runtime provider that a version runs on.",
             ["model", "version", "provider"],
+            registry=registry,
+        )
+        trial = ["model", "version"]
+        self.faults = Counter(
+            "vitrail_version_faults",
+            "Requests that a version got by its share and could not answer; stable answers in its stead.",
+            trial,
+            registry=registry,
+        )
+        self.copies = Counter(
+            "vitrail_copies",
+            "Copies of requests, made to compare a version with another; by outcome.",
+            [*trial, "outcome"],
+            registry=registry,
+        )
+        self.disagreement = Histogram(
+            "vitrail_disagreement",
+            "Share of an answer in which a version differs from stable on the same image.",
+            trial,
+            buckets=_SHARE_BUCKETS,
+            registry=registry,
+        )
+        self.disagreement_figures = Summary(
+            "vitrail_disagreement_figure",
+            "How a version differs from stable, in the task's own figures.",
+            [*trial, "figure"],
+            registry=registry,
+        )
+        self.rollbacks = Counter(
+            "vitrail_rollbacks",
+            "Shares of traffic that went back to stable, by the rule that was broken.",
+            ["model", "alias", "rule"],
             registry=registry,
         )
         self._stages = Histogram(

@@ -31,6 +31,7 @@ class EchoEngine:
         self.running = 0
         self.most_running = 0
         self.closed = False
+        self.healthy = True
 
     async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
         """See `Engine.infer`."""
@@ -106,6 +107,7 @@ class HeldEngine:
         self.engine = engine
         self.batch_sizes = engine.batch_sizes
         self.concurrency = engine.concurrency
+        self.healthy = True
         self.arrived = 0
         self.computed = 0
         self._open = asyncio.Event()

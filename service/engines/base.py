@@ -33,6 +33,11 @@ class Engine(Protocol):
         """How many batches run at the same time."""
         ...
 
+    @property
+    def healthy(self) -> bool:
+        """Whether something that runs it can be reached, as far as is known."""
+        ...
+
     async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
         """Run images uint8 [H, W, 3] of the version's input size; as many answers as images, in their order.
 

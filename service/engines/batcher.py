@@ -64,6 +64,11 @@ class Batcher:
         """That of the inner engine."""
         return self._engine.concurrency
 
+    @property
+    def healthy(self) -> bool:
+        """That of the inner engine."""
+        return self._engine.healthy
+
     async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
         """Queue the images, all or none; see `Engine.infer`. A caller that is cancelled takes its images back."""
         if self._closed:

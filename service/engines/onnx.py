@@ -71,6 +71,11 @@ class OnnxEngine:
         return self._concurrency
 
     @property
+    def healthy(self) -> bool:
+        """Always: it is in this process."""
+        return True
+
+    @property
     def provider(self) -> str:
         """ONNX Runtime's provider that the model runs on; what that one cannot run goes to the CPU's."""
         return str(self._session.get_providers()[0])
@@ -122,6 +127,8 @@ def _open(path: Path, providers: Sequence[str | tuple[str, dict[str, str]]]) -> 
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Position tables of large windows, folded as the model is loaded, are gigabytes that nobody asked for.
+    options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(2**24))
     try:
         # Its own way out of a failure is to go on with other providers, and to say so on the standard output only.
         return ort.InferenceSession(str(path), options, providers=list(providers), enable_fallback=0)

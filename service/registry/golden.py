@@ -60,6 +60,11 @@ class Golden:
         for name, expected in self.outputs.items():
             _compare(name, expected, np.stack([answer[name] for answer in answers]))
 
+    async def warm_up(self, engine: Engine) -> None:
+        """Run every batch size on offer once, so that none is slow for its first callers."""
+        for size in engine.batch_sizes:
+            await engine.infer([self.images[slot % len(self.images)] for slot in range(size)])
+
 
 def _compare(name: str, expected: npt.NDArray[Any], actual: npt.NDArray[Any]) -> None:
     if expected.shape != actual.shape:

@@ -1,15 +1,21 @@
-"""``routing.yaml`` in the repository: read, checked, and read again when it has changed."""
+"""``routing.yaml`` in the repository: read, checked, read again when it has changed, and written as people ask."""
 
+import fcntl
 import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
 
+from contract.repository import replace_file
 from service.registry.traffic import Routing
 
 NAME = "routing.yaml"
 _LARGEST = 1 << 20
+_HEAD = b"# Which version answers whom. Change it here or through the API; comments do not outlive the latter.\n"
 
 _log = logging.getLogger("vitrail.routing")
 
@@ -41,6 +47,39 @@ class RoutingFile:
             return None
         self.problem = None
         return routing
+
+    def edit(self, change: Callable[[Routing], Routing]) -> Routing:
+        """Change what the file says, whole and at once; what it says now.
+
+        Other gateways may do the same at the same time: each changes what it finds. OSError if it cannot be written;
+        ValueError if it is not valid as it is, for what it says would be lost, or if the change makes it so.
+        """
+        with _alone(self._path.parent):
+            before = self._path.read_bytes() if self._path.is_file() else b""
+            try:
+                found = _parsed(before)
+            except (ValueError, yaml.YAMLError) as error:
+                raise ValueError(f"{NAME} is not valid, so nothing is written to it: {_reason(error)}") from error
+            routing = Routing.model_validate(change(found).model_dump(exclude_defaults=True))
+            content = _HEAD + yaml.safe_dump(_plain(routing), sort_keys=False, allow_unicode=True).encode()
+            replace_file(self._path, content)
+        self._content, self.problem = content, None
+        return routing
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other gateways from writing meanwhile."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _plain(routing: Routing) -> dict[str, object]:
+    return routing.model_dump(mode="json", exclude_defaults=True)
 
 
 def _parsed(content: bytes) -> Routing:

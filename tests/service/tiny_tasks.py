@@ -205,3 +205,29 @@ def _model(
     initialisers = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
     graph = helper.make_graph([to_numbers, *nodes], "tiny", [images], values, initialisers)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def fragile_model() -> onnx.ModelProto:
+    """Classify: each channel's share of the light; ONNX Runtime fails on images that are bright on the whole."""
+    return _model(
+        [
+            helper.make_node("ReduceMean", ["pixels", "all_axes"], ["brightness"], keepdims=0),
+            helper.make_node("Div", ["brightness", "bright"], ["excess"]),
+            helper.make_node("Cast", ["excess"], ["place"], to=TensorProto.INT64),
+            # There is a place 0 and no other.
+            helper.make_node("Gather", ["one", "place"], ["ones"]),
+            helper.make_node("ReduceSum", ["pixels", "rows_and_columns"], ["light"], keepdims=0),
+            helper.make_node("ReduceSum", ["light", "channels"], ["all_light"], keepdims=1),
+            helper.make_node("Div", ["light", "all_light"], ["shares"]),
+            helper.make_node("Unsqueeze", ["ones", "channels"], ["column"]),
+            helper.make_node("Mul", ["shares", "column"], ["probabilities"]),
+        ],
+        {"probabilities": (_FLOAT, [3])},
+        {
+            "all_axes": np.int64([1, 2, 3]),
+            "bright": np.float32(200),
+            "one": np.float32([1]),
+            "rows_and_columns": np.int64([1, 2]),
+            "channels": np.int64([1]),
+        },
+    )

@@ -95,7 +95,7 @@ class PredictRoutes:
         model = parameters.pop("model", None)
         if not isinstance(model, str | None):
             raise invalid_parameters("model must be name, name@alias or name:version")
-        query = Query(task.task, model, body.images, parameters, deadline, stages, request.headers)
+        query = Query(task.task, model, body.images, parameters, deadline, stages, request.headers, request_id)
         answer = await unless_caller_leaves(request, self.inference.predict(query))
         if picture:
             return answer, await self._picture(task, answer, body.images[0], picture, request_id, stages)

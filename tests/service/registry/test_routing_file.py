@@ -1,12 +1,13 @@
 """``routing.yaml``: followed when it changes, and when it is wrong the last good one holds on."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from contract.task import Task
 from service.registry.routing_file import RoutingFile
-from service.registry.traffic import Routing
+from service.registry.traffic import ModelTraffic, Routing
 
 GOOD = """
 models:
@@ -66,3 +67,39 @@ def test_a_wrong_file_leaves_what_held(path: Path, text: str, reason: str) -> No
     path.write_text(GOOD)
     assert file.changed() is not None
     assert file.problem is None
+
+
+def test_an_edit_is_whole_and_read_again_by_others(path: Path) -> None:
+    """An edit keeps what else the file says; who made it has no news of it, others have."""
+    path.write_text(GOOD)
+    ours, theirs = RoutingFile(path), RoutingFile(path)
+    before = theirs.changed()
+    assert before is not None
+    traffic = before.models["colours"].model_copy(update={"pinned": True})
+    after = ours.edit(lambda routing: routing.with_model("colours", traffic))
+    assert (after.models["colours"], after.tasks) == (traffic, before.tasks)
+    assert ours.changed() is None
+    assert theirs.changed() == after
+    assert [entry.name for entry in path.parent.iterdir()] == ["routing.yaml"]
+
+
+def test_edits_of_several_gateways_are_all_kept(path: Path) -> None:
+    """Gateways that change the file at the same time lose nothing of each other's."""
+
+    def pin(number: int) -> None:
+        RoutingFile(path).edit(lambda routing: routing.with_model(f"model{number}", ModelTraffic(pinned=True)))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(pin, range(40)))
+    found = RoutingFile(path).changed()
+    assert found is not None
+    assert len(found.models) == 40
+
+
+def test_an_edit_that_makes_no_sense_is_not_written(path: Path) -> None:
+    """What an edit makes invalid is refused, and the file stays as it was."""
+    path.write_text(GOOD)
+    wrong = ModelTraffic.model_construct(weights={"nobody": 1.0}, aliases={})
+    with pytest.raises(ValueError, match="nobody"):
+        RoutingFile(path).edit(lambda routing: routing.with_model("colours", wrong))
+    assert path.read_text() == GOOD

@@ -1,0 +1,205 @@
+"""What changes: versions loaded and unloaded, aliases, shares, defaults. Every route needs the right to do so."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import orjson
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from contract.task import Task
+from service.api.rest.body import BodyLimits
+from service.api.rest.body import _receive as receive
+from service.api.rest.models import ModelRoutes
+from service.api.rest.predict import request_id_of
+from service.api.rest.problems import problem
+from service.errors import ErrorKind, ServiceError, invalid_parameters
+from service.registry.lifecycle import Lifecycle
+from service.registry.registry import Registry
+from service.registry.routing import STABLE, parse_selector
+from service.registry.routing_control import RoutingControl
+from service.registry.traffic import RESERVED, ModelTraffic, Routing
+from service.registry.version import VersionState
+from service.security import AdminAccess
+
+_LARGEST_BODY = 1 << 16
+
+Work = Callable[[Request], Awaitable[Response]]
+T = TypeVar("T", bound=BaseModel)
+
+
+class _Alias(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    version: int
+
+
+class _Default(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdminRoutes:
+    """What the changing routes need."""
+
+    registry: Registry
+    lifecycle: Lifecycle
+    control: RoutingControl
+    models: ModelRoutes
+    access: AdminAccess
+    limits: BodyLimits
+
+    def router(self) -> APIRouter:
+        """The changing routes."""
+        router = APIRouter(prefix="/v1", tags=["admin"])
+        version, alias = "/models/{name}/versions/{number}", "/models/{name}/aliases/{alias}"
+        for path, method, work, summary in (
+            (f"{version}:load", "POST", self._load, "Load a version, and wait until it is ready"),
+            (f"{version}:unload", "POST", self._unload, "Unload a version, once its last request has ended"),
+            (alias, "PUT", self._put_alias, 'Let an alias stand for a version: {"version": 2}'),
+            (alias, "DELETE", self._delete_alias, "Take an alias away"),
+            ("/models/{name}/traffic", "PUT", self._put_traffic, "Divide traffic among aliases"),
+            ("/tasks/{task}/default", "PUT", self._put_default, 'Choose what answers a task: {"model": "name@stable"}'),
+        ):
+            router.add_api_route(
+                path, self._guarded(work), methods=[method], summary=summary, name=summary, response_model=None
+            )
+        return router
+
+    def _guarded(self, work: Work) -> Any:
+        async def route(request: Request) -> Response:
+            try:
+                self.access.require(request.headers, request.client.host if request.client else None)
+                return await work(request)
+            except ServiceError as error:
+                return problem(error, request_id_of(request))
+            except ClientDisconnect:
+                return problem(ServiceError(ErrorKind.CANCELLED, "the caller has left"), request_id_of(request))
+
+        return route
+
+    async def _load(self, request: Request) -> Response:
+        version = await self.lifecycle.load(*_version_of(request))
+        return self.models.version_response(version)
+
+    async def _unload(self, request: Request) -> Response:
+        version = await self.lifecycle.unload(*_version_of(request))
+        return self.models.version_response(version)
+
+    async def _put_alias(self, request: Request) -> Response:
+        model, alias = request.path_params["name"], request.path_params["alias"]
+        wanted = _read(_Alias, await self._json(request))
+        self._require_usable(model, wanted.version)
+
+        def change(routing: Routing) -> Routing:
+            traffic = routing.models.get(model, ModelTraffic())
+            aliases = {**traffic.aliases, alias: wanted.version}
+            return routing.with_model(model, traffic.model_copy(update={"aliases": aliases}))
+
+        await self.control.change(change)
+        return self.models.traffic_response(model)
+
+    async def _delete_alias(self, request: Request) -> Response:
+        model, alias = request.path_params["name"], request.path_params["alias"]
+        if alias not in self.registry.traffic(model).aliases:
+            raise ServiceError(ErrorKind.MODEL_NOT_FOUND, f"{model} has no alias {alias!r} that could be taken away")
+
+        def change(routing: Routing) -> Routing:
+            traffic = routing.models.get(model, ModelTraffic())
+            if alias != STABLE and traffic.weights.get(alias):
+                raise ValueError(f"{alias} has a share of the traffic; give that to another alias first")
+            aliases = {name: version for name, version in traffic.aliases.items() if name != alias}
+            weights = {name: weight for name, weight in traffic.weights.items() if name in (*aliases, STABLE)}
+            return routing.with_model(model, traffic.model_copy(update={"aliases": aliases, "weights": weights}))
+
+        await self.control.change(change)
+        return self.models.traffic_response(model)
+
+    async def _put_traffic(self, request: Request) -> Response:
+        model = request.path_params["name"]
+        given = await self._json(request)
+        if not isinstance(given, dict):
+            raise invalid_parameters('send an object, e.g. {"stable": 90, "canary": 10}')
+        beside = {key: value for key, value in given.items() if key in RESERVED}
+        weights = {key: value for key, value in given.items() if key not in RESERVED}
+
+        def change(routing: Routing) -> Routing:
+            before = routing.models.get(model, ModelTraffic())
+            kept = {"aliases": before.aliases, "pinned": before.pinned}
+            return routing.with_model(model, ModelTraffic.model_validate({**kept, **beside, "weights": weights}))
+
+        wanted = _checked(change, self.registry.routing).models[model]
+        for number in {*(wanted.aliases[alias] for alias in weights if alias in wanted.aliases), wanted.shadow} - {
+            None
+        }:
+            self._require_usable(model, number)
+        await self.control.change(change)
+        return self.models.traffic_response(model)
+
+    async def _put_default(self, request: Request) -> Response:
+        wanted = _read(_Default, await self._json(request)).model
+        try:
+            task = Task(request.path_params["task"])
+        except ValueError:
+            known = ", ".join(Task)
+            raise ServiceError(ErrorKind.MODEL_NOT_FOUND, f"there is no such task; there are {known}") from None
+        selector = parse_selector(wanted)
+        if selector.version is not None:
+            raise invalid_parameters("a default is name or name@alias; give the version an alias first")
+        if selector.name not in self.registry.models():
+            raise ServiceError(ErrorKind.MODEL_NOT_FOUND, f"there is no model {selector.name!r}; see /v1/models")
+        await self.control.change(lambda routing: routing.model_copy(update={"tasks": {**routing.tasks, task: wanted}}))
+        return Response(orjson.dumps({"task": task, "model": wanted}), media_type="application/json")
+
+    def _require_usable(self, model: str, number: int | None) -> None:
+        """Only a version that would answer may get callers."""
+        version = self.registry.version(model, number) if number is not None else None
+        if version is None:
+            raise ServiceError(ErrorKind.MODEL_NOT_FOUND, f"there is no {model}:{number}; see /v1/models")
+        if version.loaded is None and version.condition is not VersionState.EVICTED:
+            why = f": {version.reason}" if version.reason else ""
+            raise ServiceError(ErrorKind.VERSION_NOT_READY, f"{model}:{number} is {version.condition}{why}")
+
+    async def _json(self, request: Request) -> Any:
+        body = await receive(request, self.limits)
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise invalid_parameters(f"the body is not JSON: {error}") from None
+
+
+def limits_of(limits: BodyLimits) -> BodyLimits:
+    """The service's limits for bodies of a few words."""
+    return BodyLimits(_LARGEST_BODY, limits.max_images, limits.timeout_s, limits.stall_s)
+
+
+def _version_of(request: Request) -> tuple[str, int]:
+    number = request.path_params["number"]
+    if not number.isascii() or not number.isdecimal() or len(number) > 9:
+        raise ServiceError(ErrorKind.MODEL_NOT_FOUND, f"a version is a number, not {number[:64]!r}")
+    return request.path_params["name"], int(number)
+
+
+def _read(kind: type[T], given: Any) -> T:
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        raise invalid_parameters(_explain(error)) from error
+
+
+def _checked(change: Callable[[Routing], Routing], routing: Routing) -> Routing:
+    try:
+        return change(routing)
+    except ValidationError as error:
+        raise invalid_parameters(_explain(error)) from error
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else first["msg"]

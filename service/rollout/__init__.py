@@ -1,0 +1,1 @@
+"""Two versions side by side: how far their answers differ, and what follows from that."""
