@@ -18,6 +18,7 @@ from contract.repository import Repository
 from service.api.rest.admin import AdminRoutes, limits_of
 from service.api.rest.body import BodyLimits
 from service.api.rest.health import HealthRoutes
+from service.api.rest.inference_protocol import InferenceProtocolRoutes
 from service.api.rest.models import ModelRoutes
 from service.api.rest.pages import PageFiles
 from service.api.rest.pages import router as pages_router
@@ -29,6 +30,7 @@ from service.engines.cpus import available_cpus
 from service.engines.onnx import OnnxEngine, UnusableModel
 from service.errors import ErrorKind, ServiceError
 from service.inference import Inference
+from service.priority import LOADING, patient_threads
 from service.registry.lifecycle import Lifecycle, MemoryPolicy
 from service.registry.loader import EngineRefused, OpenEngine
 from service.registry.registry import Registry
@@ -40,6 +42,7 @@ from service.rollout.rollout import Rollout
 from service.security import AdminAccess
 from service.settings import Settings
 from service.telemetry import Telemetry, VersionMetrics
+from service.tensor_inference import TensorInference
 
 _log = logging.getLogger("vitrail")
 
@@ -55,6 +58,8 @@ class Application:
         self.telemetry = Telemetry()
         self.workers = ThreadPoolExecutor(self.threads, thread_name_prefix="image")
         self.engine_threads = ThreadPoolExecutor(self.threads, thread_name_prefix="engine")
+        self.loading_thread = patient_threads(1, "loading", LOADING)
+        self._pools = (self.workers, self.engine_threads, self.loading_thread)
         self.registry = Registry(settings.default_models)
         self.lifecycle = Lifecycle(
             self.registry,
@@ -100,13 +105,13 @@ class Application:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.rollout.close()
         await self.lifecycle.close()
-        self.workers.shutdown()
-        self.engine_threads.shutdown()
+        for threads in self._pools:
+            threads.shutdown()
 
     def abandon(self) -> None:
         """Let go of all work that has not begun, after a shutdown that was not to wait; what runs is waited for."""
-        self.workers.shutdown(wait=False, cancel_futures=True)
-        self.engine_threads.shutdown(wait=False, cancel_futures=True)
+        for threads in self._pools:
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def _follow_repository(self) -> None:
         await self.lifecycle.load_all()
@@ -137,16 +142,20 @@ class Application:
         if card.platform is Platform.TENSORRT:
             raise EngineRefused(f"the embedded engine runs ONNX files, not {card.platform}; serve it with Triton")
         path = self.settings.repository / card.name / str(card.version) / card.platform.filename
-        try:
-            engine = await asyncio.to_thread(
-                OnnxEngine,
+
+        def open_session() -> OnnxEngine:
+            return OnnxEngine(
                 card,
                 path,
                 self.engine_threads,
                 self.threads,
                 self.settings.max_batch_size,
                 use_gpu=self.settings.device == "auto",
+                until_traffic=self.loading_thread,
             )
+
+        try:
+            engine = await asyncio.get_running_loop().run_in_executor(self.loading_thread, open_session)
         except UnusableModel as error:
             raise EngineRefused(str(error)) from error
         self.telemetry.engines.labels(card.name, str(card.version), engine.provider).set(1)
@@ -174,11 +183,22 @@ class Application:
         models = ModelRoutes(self.registry, self.control, self.rollout)
         access = AdminAccess(settings.admin_key.get_secret_value() if settings.admin_key else None)
         admin = AdminRoutes(self.registry, self.lifecycle, self.control, models, access, limits_of(limits))
+        tensors = TensorInference(self.inference)
+        protocol = InferenceProtocolRoutes(
+            tensors,
+            self.registry,
+            self.telemetry,
+            self.workers,
+            limits,
+            settings.default_timeout_s,
+            lambda: self.draining,
+        )
         health = HealthRoutes(self.registry, self.telemetry, lambda: self.draining)
         for router in (
             predict.router(),
             models.router(),
             admin.router(),
+            protocol.router(),
             health.router(),
             pages_router(),
         ):

@@ -116,16 +116,13 @@ class Inference:
 
     async def predict(self, query: Query) -> Answer:
         """Answer a query, or raise ServiceError; one bad image fails the whole query and is named."""
-        try:
-            resolved = self._registry.resolve(query.task, query.model, query.metadata)
-        except NotResident as error:
-            resolved = await self._brought_back(query, error.version)
+        resolved = await self.resolve(query.task, query.model, query.metadata, query.deadline)
         parameters = parse_parameters(resolved.version.task, query.parameters)
         with self.permit(len(query.images)):
             try:
                 return await self._answer(query, resolved, parameters)
             except ServiceError as error:
-                stable = self._instead(resolved, error)
+                stable = self.instead(resolved, error)
                 if stable is None:
                     raise
             return await self._answer(query, stable, parameters)
@@ -148,7 +145,7 @@ class Inference:
             version_used=version,
         )
 
-    def _instead(self, resolved: Resolved, error: ServiceError) -> Resolved | None:
+    def instead(self, resolved: Resolved, error: ServiceError) -> Resolved | None:
         """``stable``, where another version got the request by its share and could not answer: nobody asked for it."""
         if not resolved.by_share or error.kind not in FAULTS:
             return None
@@ -159,17 +156,20 @@ class Inference:
             return None
         return Resolved(stable, STABLE, by_share=True)
 
-    async def _brought_back(self, query: Query, version: Version) -> Resolved:
-        """What the caller means, once the version that is out of memory is back in it."""
-        if query.deadline is None:
-            await self._bring_back(version)
-        else:
-            try:
-                async with asyncio.timeout(max(0.0, query.deadline - time.monotonic())):
-                    await self._bring_back(version)
-            except TimeoutError:
-                raise deadline_exceeded("the deadline passed while the model was brought into memory") from None
-        return self._registry.resolve(query.task, query.model, query.metadata)
+    async def resolve(
+        self, task: Task | None, model: str | None, metadata: Mapping[str, str], deadline: float | None
+    ) -> Resolved:
+        """What a caller means, see `Registry.resolve`; a version that is out of memory is brought back into it."""
+        try:
+            return self._registry.resolve(task, model, metadata)
+        except NotResident as error:
+            away = error.version
+        try:
+            async with asyncio.timeout(None if deadline is None else max(0.0, deadline - time.monotonic())):
+                await self._bring_back(away)
+        except TimeoutError:
+            raise deadline_exceeded("the deadline passed while the model was brought into memory") from None
+        return self._registry.resolve(task, model, metadata)
 
     @property
     def decode_limits(self) -> DecodeLimits:

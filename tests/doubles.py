@@ -49,6 +49,9 @@ class EchoEngine:
         """What a batch takes: one turn of the event loop."""
         await asyncio.sleep(0)
 
+    def take_traffic(self) -> None:
+        """See `Engine.take_traffic`."""
+
     async def close(self) -> None:
         """See `Engine.close`."""
         self.closed = True
@@ -128,6 +131,10 @@ class HeldEngine:
         await self._open.wait()
         self.computed += len(images)
         return await self.engine.infer(images, deadline)
+
+    def take_traffic(self) -> None:
+        """See `Engine.take_traffic`."""
+        self.engine.take_traffic()
 
     async def close(self) -> None:
         """See `Engine.close`."""

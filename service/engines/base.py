@@ -46,6 +46,10 @@ class Engine(Protocol):
         """
         ...
 
+    def take_traffic(self) -> None:
+        """It is proved and warm, and callers will wait for it; until now it may have given way to other engines."""
+        ...
+
     async def close(self) -> None:
         """Finish what was accepted, then free everything."""
         ...

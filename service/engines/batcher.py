@@ -92,6 +92,10 @@ class Batcher:
             while entries:
                 entries.pop().answer.cancel()
 
+    def take_traffic(self) -> None:
+        """Tell the inner engine."""
+        self._engine.take_traffic()
+
     async def close(self) -> None:
         """Take no more, finish what waits, close the inner engine."""
         self._closed = True

@@ -38,7 +38,8 @@ class OnnxEngine:
     On few cores, callers side by side with one thread each give about half as much throughput again as one caller
     with all threads, and cost less CPU; a session may be run from several threads at once.
 
-    With ``use_gpu`` the model runs on a CUDA GPU, if this ONNX Runtime has the provider and finds one.
+    ``executor`` runs it in traffic, ``until_traffic`` before. With ``use_gpu`` the model runs on a CUDA GPU, if this
+    ONNX Runtime has the provider and finds one.
     """
 
     def __init__(
@@ -50,10 +51,12 @@ class OnnxEngine:
         max_batch_size: int | None = None,
         *,
         use_gpu: bool = False,
+        until_traffic: Executor | None = None,
     ) -> None:
         self._name = card.name
         self._batch_sizes = tuple(size for size in card.batch_sizes if size <= (max_batch_size or card.max_batch_size))
-        self._executor = executor
+        self._executor = until_traffic or executor
+        self._executor_in_traffic = executor
         self._concurrency = concurrency
         self._session = _open_on_gpu(path) if use_gpu and CUDA in ort.get_available_providers() else _open(path, [CPU])
         _check(card, self._session)
@@ -86,6 +89,10 @@ class OnnxEngine:
             raise ValueError(f"{self._name} is not certified for batches of {len(images)}")
         arrived = time.monotonic()
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._run, images, arrived, deadline)
+
+    def take_traffic(self) -> None:
+        """Run where callers wait from now on."""
+        self._executor = self._executor_in_traffic
 
     async def close(self) -> None:
         """Nothing is pending here; the session goes with its last reference."""

@@ -52,6 +52,7 @@ class Loader:
             await golden.replay(engine)
             await golden.warm_up(engine)
             undo.pop_all()
+        engine.take_traffic()
         return LoadedVersion(card, task, settings, engine, metrics)
 
 

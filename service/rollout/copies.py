@@ -5,12 +5,9 @@ latest; one runs at a time. So callers are delayed by at most one batch a second
 """
 
 import asyncio
-import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from contract.image import DecodeLimits
@@ -18,6 +15,7 @@ from contract.tasks.definition import UnusableOutput
 from service.engines.base import Inferred
 from service.errors import ErrorKind, ServiceError
 from service.inference import Computed, Prepared, prepare
+from service.priority import COPIES, patient_threads
 from service.registry.version import LoadedVersion
 from service.rollout.disagreement import Disagreement, disagreement
 
@@ -66,7 +64,7 @@ class Copies:
         self._most = waiting
         self._waiting: deque[Copy] = deque()
         self._runner: asyncio.Task[None] | None = None
-        self._threads = ThreadPoolExecutor(1, "copies", initializer=_give_way)
+        self._threads = patient_threads(1, "copies", COPIES)
 
     def offer(self, copy: Copy) -> bool:
         """Take a copy if there is room; else it is dropped, and the answer is False."""
@@ -137,9 +135,3 @@ def _results(version: LoadedVersion, prepared: Sequence[Prepared], inferred: Seq
         ]
     except UnusableOutput as error:
         raise ServiceError(ErrorKind.INTERNAL, f"{version.card.name}: {error}") from error
-
-
-def _give_way() -> None:
-    """Let this thread wait for all others, where the system can: Linux has priorities of threads."""
-    if hasattr(os, "setpriority"):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)

@@ -11,8 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from contract.task import Task
-from service.api.rest.body import BodyLimits
-from service.api.rest.body import _receive as receive
+from service.api.rest.body import BodyLimits, receive
 from service.api.rest.models import ModelRoutes
 from service.api.rest.predict import request_id_of
 from service.api.rest.problems import problem

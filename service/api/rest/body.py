@@ -70,7 +70,7 @@ async def read_body(request: Request, limits: BodyLimits) -> Body:
             ErrorKind.UNSUPPORTED_MEDIA_TYPE,
             f"{media_type!r} is not taken; send the image itself as image/*, or multipart/form-data, or JSON",
         )
-    data = await _receive(request, limits)
+    data = await receive(request, limits)
     if is_raw:
         return Body([data], {})
     if media_type == "application/json":
@@ -78,8 +78,8 @@ async def read_body(request: Request, limits: BodyLimits) -> Body:
     return await _from_multipart(request, data, limits)
 
 
-async def _receive(request: Request, limits: BodyLimits) -> bytes:
-    """The whole body; refused at its declared length, else as soon as it is too long or too slow."""
+async def receive(request: Request, limits: BodyLimits) -> bytes:
+    """The whole body; ServiceError at its declared length, else as soon as it is too long or too slow."""
     declared = request.headers.get("content-length")
     if declared is not None and declared.isdecimal() and int(declared) > limits.max_bytes:
         raise _too_large(limits)

@@ -85,7 +85,7 @@ class PredictRoutes:
         self, request: Request, task: TaskDefinition, request_id: str, stages: Stages
     ) -> tuple[Answer, Response]:
         begun = time.monotonic()
-        deadline = begun + _timeout_s(request, self.default_timeout_s)
+        deadline = begun + timeout_of(request, self.default_timeout_s)
         picture = _wanted_picture(request)
         body = await read_body(request, self.limits)
         stages.fetch = time.monotonic() - begun
@@ -118,7 +118,7 @@ class PredictRoutes:
 
         data = await asyncio.get_running_loop().run_in_executor(self.workers, render)
         stages.encode = time.monotonic() - begun
-        return Response(data, 200, _headers(request_id, stages), media_type)
+        return Response(data, 200, headers_of(request_id, stages), media_type)
 
 
 def request_id_of(request: Request) -> str:
@@ -127,7 +127,8 @@ def request_id_of(request: Request) -> str:
     return given if 0 < len(given) <= _MAX_REQUEST_ID and given.isprintable() else uuid4().hex
 
 
-def _timeout_s(request: Request, default_s: float) -> float:
+def timeout_of(request: Request, default_s: float) -> float:
+    """Seconds that the caller waits, at most the default; ServiceError for a header that makes no sense."""
     text = request.headers.get("x-request-timeout-ms")
     if text is None:
         return default_s
@@ -161,9 +162,10 @@ def _json(answer: Answer, request_id: str, stages: Stages) -> Response:
             "request_id": request_id,
         }
     )
-    return Response(content, 200, _headers(request_id, stages), "application/json")
+    return Response(content, 200, headers_of(request_id, stages), "application/json")
 
 
-def _headers(request_id: str, stages: Stages) -> dict[str, str]:
+def headers_of(request_id: str, stages: Stages) -> dict[str, str]:
+    """The headers of every good answer."""
     timing = ", ".join(f"{stage};dur={getattr(stages, stage) * 1e3:.3f}" for stage in STAGES)
     return {"X-Request-Id": request_id, "Server-Timing": timing}

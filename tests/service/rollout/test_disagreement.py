@@ -81,7 +81,7 @@ async def test_what_the_service_answers_can_be_compared(service: Running, task: 
 def test_an_answer_agrees_with_itself(task: Task, answers: st.SearchStrategy) -> None:
     """Equal answers differ by nothing."""
 
-    @settings(max_examples=30)
+    @settings(max_examples=30, deadline=None)
     @given(answers)
     def proof(answer: Any) -> None:
         assert compare(task, answer, answer).share == pytest.approx(0, abs=1e-12)
@@ -93,7 +93,7 @@ def test_an_answer_agrees_with_itself(task: Task, answers: st.SearchStrategy) ->
 def test_neither_side_is_the_truth(task: Task, answers: st.SearchStrategy) -> None:
     """The share is within 0…1, and the same from either side."""
 
-    @settings(max_examples=50)
+    @settings(max_examples=50, deadline=None)
     @given(answers, answers)
     def proof(first: Any, second: Any) -> None:
         there, back = compare(task, first, second), compare(task, second, first)
@@ -106,7 +106,7 @@ def test_neither_side_is_the_truth(task: Task, answers: st.SearchStrategy) -> No
 def test_the_order_of_objects_says_nothing(task: Task) -> None:
     """Objects in another order give the same numbers."""
 
-    @settings(max_examples=50)
+    @settings(max_examples=50, deadline=None)
     @given(ANSWERS[task], ANSWERS[task], st.randoms(use_true_random=False))
     def proof(first: Any, second: Any, dice: random.Random) -> None:
         shuffled = {**second, LISTS[task]: dice.sample(second[LISTS[task]], len(second[LISTS[task]]))}
@@ -137,6 +137,7 @@ def test_classes_differ_by_their_total_variation() -> None:
     assert result.figures["top1_flip"] == 1
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**16), st.integers(0, 2**16), st.integers(1, 8))
 def test_truncated_lists_never_overstate(first: int, second: int, shown: int) -> None:
     """The best classes alone never show a larger distance than all classes have."""
@@ -238,6 +239,7 @@ def test_metres_differ_by_their_ratio() -> None:
     assert compare(Task.DEPTH, near, far) == Disagreement(0.5, {"abs_rel": 1.0, "delta_1": 0.0})
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 10), st.floats(-5, 5))
 def test_other_depths_have_no_scale_and_shift(scale: float, shift: float) -> None:
     """Depth of another quantity is the same under any scale and shift; upside down it is not."""

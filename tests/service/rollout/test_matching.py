@@ -1,7 +1,7 @@
 """Pairing objects of two answers."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.rollout.matching import Objects, box_iou, match
@@ -65,6 +65,7 @@ def test_equal_boxes_are_paired_by_their_scores() -> None:
     assert pairs(first, second) == [(0, 1), (1, 0)]
 
 
+@settings(deadline=None)
 @given(st.lists(boxes(), max_size=6), st.lists(boxes(), max_size=6))
 def test_each_object_is_in_one_pair_at_most(first: list, second: list) -> None:
     """No object is matched twice, and no pair is left that could still be made."""

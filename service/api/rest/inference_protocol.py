@@ -1,0 +1,306 @@
+"""``/v2…``: the Open Inference Protocol (KServe's V2) over REST, for clients of Triton and KServe."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, TypeVar
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from contract.card import ModelCard
+from contract.preprocess import Pixels
+from contract.tensors import TensorSpec
+from service.api.rest.body import BodyLimits, receive
+from service.api.rest.departure import unless_caller_leaves
+from service.api.rest.predict import headers_of, request_id_of, timeout_of
+from service.api.rest.tensor_codec import (
+    HEADER,
+    Encoded,
+    InferDocument,
+    Received,
+    RequestInput,
+    document_length,
+    encode,
+    from_bytes,
+    from_json,
+    inflate,
+    take_apart,
+)
+from service.errors import ErrorKind, ServiceError
+from service.registry.registry import NotResident, Registry
+from service.registry.routing import STABLE, Selector, parse_selector
+from service.registry.version import Version, VersionState
+from service.telemetry import Stages, Telemetry
+from service.tensor_inference import InputTensor, TensorAnswer, TensorInference, TensorQuery, batched, datatype_of
+
+T = TypeVar("T")
+_log = logging.getLogger("vitrail.rest")
+
+STATUS: dict[ErrorKind, int] = {
+    ErrorKind.INVALID_IMAGE: 400,
+    ErrorKind.INVALID_PARAMETERS: 400,
+    ErrorKind.UNSUPPORTED_MEDIA_TYPE: 415,
+    ErrorKind.TOO_LARGE: 413,
+    ErrorKind.UNAUTHENTICATED: 401,
+    ErrorKind.FORBIDDEN: 403,
+    ErrorKind.MODEL_NOT_FOUND: 404,
+    ErrorKind.VERSION_NOT_READY: 503,
+    ErrorKind.RATE_LIMITED: 429,
+    ErrorKind.OVERLOADED: 429,
+    ErrorKind.DEADLINE_EXCEEDED: 504,
+    ErrorKind.CANCELLED: 499,
+    ErrorKind.ENGINE_UNAVAILABLE: 503,
+    ErrorKind.INTERNAL: 500,
+}
+"""What this protocol's clients expect; ``/v1`` has a table of its own."""
+
+_SMALL = 64 * 1024
+"""Bytes that are read or written at once; more are the business of a worker thread."""
+_NO_TASK = ""
+"""The task of a request that was refused before its model was known, as a metric's label."""
+_MODEL = "/v2/models/{name}"
+_VERSION = "/v2/models/{name}/versions/{number}"
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceProtocolRoutes:
+    """What the protocol's routes need."""
+
+    inference: TensorInference
+    registry: Registry
+    telemetry: Telemetry
+    workers: Executor
+    limits: BodyLimits
+    default_timeout_s: float
+    draining: Callable[[], bool]
+
+    def router(self) -> APIRouter:
+        """All routes of the protocol; whatever else begins with ``/v2`` is told that it is not offered."""
+        router = APIRouter(tags=["open inference protocol"])
+        router.add_api_route("/v2", self._server, methods=["GET"], summary="Server metadata", response_model=None)
+        router.add_api_route("/v2/health/live", self._live, methods=["GET"], summary="Alive", response_model=None)
+        router.add_api_route("/v2/health/ready", self._ready, methods=["GET"], summary="Ready", response_model=None)
+        for path, what, parameters in ((_MODEL, "model", []), (_VERSION, "version", [_NUMBER])):
+            of_all: dict[str, Any] = {"response_model": None, "openapi_extra": {"parameters": parameters}}
+            router.add_api_route(path, self._metadata, methods=["GET"], summary=f"A {what}'s tensors", **of_all)
+            router.add_api_route(
+                f"{path}/ready", self._model_ready, methods=["GET"], summary=f"A {what} answers", **of_all
+            )
+            of_all["openapi_extra"] = {"parameters": [*parameters, _HEADER_LENGTH], "requestBody": _BODY}
+            router.add_api_route(
+                f"{path}/infer", self._infer, methods=["POST"], summary=f"Tensors through a {what}", **of_all
+            )
+        router.add_api_route(
+            "/v2/{path:path}", self._unknown, methods=["GET", "POST"], response_model=None, include_in_schema=False
+        )
+        return router
+
+    async def _server(self) -> Response:
+        return _json({"name": "vitrail", "version": _release(), "extensions": ["binary_tensor_data"]})
+
+    async def _live(self) -> Response:
+        return _json({"live": True})
+
+    async def _ready(self) -> Response:
+        ready = self.registry.ready and not self.draining()
+        return _json({"ready": ready}, 200 if ready else 503)
+
+    async def _unknown(self, path: str) -> Response:
+        return _json({"error": f"/v2/{path[:128]} is not offered; see /docs for what is"}, 404)
+
+    async def _metadata(self, name: str, request: Request) -> Response:
+        """The tensors, as of the version named, else of the one that the alias, or ``stable``, stands for."""
+        try:
+            selector = _selector(name, request.path_params.get("number"))
+            card = self._card(selector)
+        except ServiceError as error:
+            return _error(error)
+        versions = [str(v.number) for v in self.registry.models()[selector.name] if _can_answer(v)]
+        return _json(
+            {
+                "name": card.name,
+                "versions": versions,
+                "platform": card.platform,
+                "inputs": [_described(card.input)],
+                "outputs": [_described(output) for output in card.outputs],
+            }
+        )
+
+    def _card(self, selector: Selector) -> ModelCard:
+        if selector.version is None:
+            loaded = self.registry.aliased(selector.name, selector.alias or STABLE)
+            if loaded is not None:
+                return loaded.card
+        try:
+            return self.registry.resolve(None, _text(selector)).version.card
+        except NotResident as error:
+            if error.version.card is None:
+                raise
+            return error.version.card
+
+    async def _model_ready(self, name: str, request: Request) -> Response:
+        """200 if the next request would be taken; a version that gave its memory to others comes back for it."""
+        try:
+            selector = _selector(name, request.path_params.get("number"))
+            ready = self.registry.resolve(None, _text(selector)).version.engine.healthy
+        except NotResident:
+            ready = True
+        except ServiceError as error:
+            if error.kind is not ErrorKind.VERSION_NOT_READY:
+                return _error(error)
+            ready = False
+        return _json({"name": name, "ready": ready}, 200 if ready else 503)
+
+    async def _infer(self, name: str, request: Request) -> Response:
+        request_id = request_id_of(request)
+        stages = Stages()
+        try:
+            answer, encoded = await self._answer(name, request, stages)
+        except ServiceError as error:
+            return self._refuse(error, request_id)
+        except ClientDisconnect:
+            # Nobody reads this; the status is for the logs and the metrics.
+            return self._refuse(ServiceError(ErrorKind.CANCELLED, "the caller has left"), request_id)
+        card = answer.version_used.card
+        answer.version_used.metrics.observe(stages, answer.images)
+        self.telemetry.requests.labels(card.task, card.name, str(card.version), "200").inc()
+        return Response(encoded.body, 200, headers_of(request_id, stages) | encoded.headers, encoded.media_type)
+
+    async def _answer(self, name: str, request: Request, stages: Stages) -> tuple[TensorAnswer, Encoded]:
+        begun = time.monotonic()
+        time_left = timeout_of(request, self.default_timeout_s)
+        selector = _selector(name, request.path_params.get("number"))
+        received = await self._receive(request, stages)
+        query = TensorQuery(
+            model=_text(selector),
+            inputs=[self._input(*pair) for pair in zip(received.document.inputs, received.binaries, strict=True)],
+            outputs=[output.name for output in received.document.outputs],
+            deadline=begun + min(time_left, received.timeout_s or time_left),
+            stages=stages,
+            metadata=request.headers,
+        )
+        answer = await unless_caller_leaves(request, self.inference.infer(query))
+        return answer, await self._encode(answer, received, stages)
+
+    async def _receive(self, request: Request, stages: Stages) -> Received:
+        begun = time.monotonic()
+        body = await receive(request, self.limits)
+        stages.fetch = time.monotonic() - begun
+        header_length = request.headers.get(HEADER)
+        encoding = request.headers.get("content-encoding", "")
+
+        def work() -> Received:
+            return take_apart(inflate(body, encoding, self.limits.max_bytes), header_length)
+
+        small = not encoding and document_length(len(body), header_length) < _SMALL
+        received = work() if small else await self._in_worker(work)
+        stages.decode = time.monotonic() - begun - stages.fetch
+        return received
+
+    def _input(self, described: RequestInput, binary: memoryview | None) -> InputTensor:
+        name, shape = described.name, tuple(described.shape)
+        made: list[Pixels] = []
+
+        async def read() -> Pixels:
+            if binary is not None:
+                return from_bytes(name, binary, shape)
+            if not made:
+                made.append(await self._in_worker(lambda: from_json(name, described.data, shape)))
+                # Numbers in a list take eight times the room; they are not kept while the request waits its turn.
+                described.data = None
+            return made[0]
+
+        return InputTensor(described.name, described.datatype, shape, read)
+
+    async def _encode(self, answer: TensorAnswer, received: Received, stages: Stages) -> Encoded:
+        begun = time.monotonic()
+        card = answer.version_used.card
+
+        def work() -> Encoded:
+            return encode(card.name, card.version, answer.outputs, received)
+
+        small = sum(values.nbytes for values in answer.outputs.values()) < _SMALL
+        encoded = work() if small else await self._in_worker(work)
+        stages.encode = time.monotonic() - begun
+        return encoded
+
+    async def _in_worker(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.workers, work)
+
+    def _refuse(self, error: ServiceError, request_id: str) -> Response:
+        if error.kind is ErrorKind.INTERNAL:
+            _log.error("request %s failed: %s", request_id, error, exc_info=error)
+        self.telemetry.rejections.labels(_NO_TASK, error.kind).inc()
+        self.telemetry.requests.labels(_NO_TASK, "", "", str(STATUS[error.kind])).inc()
+        response = _error(error)
+        response.headers["X-Request-Id"] = request_id
+        if error.kind in (ErrorKind.TOO_LARGE, ErrorKind.DEADLINE_EXCEEDED, ErrorKind.UNSUPPORTED_MEDIA_TYPE):
+            # The rest of the body may still be on its way; nobody will read it.
+            response.headers["Connection"] = "close"
+        return response
+
+
+def _selector(name: str, number: str | None) -> Selector:
+    """What the path names; a name that no model can have is one that is not there."""
+    text = name if number is None else f"{name}:{number}"
+    try:
+        return parse_selector(text)
+    except ServiceError as error:
+        message = f"there is no model {text[:160]!r}; see /v1/models"
+        raise ServiceError(ErrorKind.MODEL_NOT_FOUND, message) from error
+
+
+def _text(selector: Selector) -> str:
+    if selector.version is not None:
+        return f"{selector.name}:{selector.version}"
+    return f"{selector.name}@{selector.alias}" if selector.alias else selector.name
+
+
+def _can_answer(version: Version) -> bool:
+    return version.condition in (VersionState.READY, VersionState.EVICTED)
+
+
+def _described(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "datatype": datatype_of(spec.dtype), "shape": batched(spec)}
+
+
+def _release() -> str:
+    try:
+        return version("vitrail")
+    except PackageNotFoundError:
+        # It runs from its source folder.
+        return "0"
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")
+
+
+def _error(error: ServiceError) -> Response:
+    response = _json({"error": error.message}, STATUS[error.kind])
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    return response
+
+
+_NUMBER = {"name": "number", "in": "path", "required": True, "schema": {"type": "string"}}
+_HEADER_LENGTH = {
+    "name": HEADER,
+    "in": "header",
+    "description": "Length of the body's JSON, where tensors follow it as bytes.",
+    "schema": {"type": "integer", "minimum": 0},
+}
+_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": {"type": "object", "description": str(InferDocument.__doc__)}},
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+    },
+}
