@@ -5,7 +5,7 @@ PORT ?= 8000
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models serve test lint format catalogue bench screenshots clean
+.PHONY: help setup models serve test lint format catalogue bench image-test screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ catalogue: .venv/.dev ## Build and certify the whole catalogue with random weigh
 
 bench: .venv/.dev models ## Measure against the in-process ceiling; writes benchmarks/RESULTS.md (needs wrk)
 	$(BIN)/python -m benchmarks.serving
+
+image-test: .venv/.dev ## Build the gateway's image and run it (root, Debian's buildah and debootstrap; minutes)
+	VITRAIL_IMAGE_TEST=1 nice -n 10 $(BIN)/pytest -rs tests/deployment/test_image.py
 
 screenshots: .venv/.dev ## Take the README's pictures from a service that runs on PORT (needs Chromium)
 	$(BIN)/python docs/screenshots.py --url http://127.0.0.1:$(PORT) --out docs/images

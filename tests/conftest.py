@@ -1,6 +1,11 @@
-"""What holds for every test: nothing of the machine's own caches is seen, nothing is left in them."""
+"""What holds for every test: nothing of the machine's own caches is seen, nothing is left in them, nobody is told."""
+
+import os
 
 import pytest
+
+# Before any import of ONNX Runtime, which would report its use to its makers.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,9 @@
 """What the service needs to be imported, and what it does not."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +61,13 @@ def test_the_application_starts_without_the_drawing_library() -> None:
     loaded = run("import sys, service.app; print(*sys.modules, sep='\\n')")
     assert "service.inference" in loaded
     assert not {"supervision", "matplotlib", "service.drawing"} & set(loaded)
+
+
+@pytest.mark.parametrize("module", ["service.engines.onnx", "build_engines.onnx_session"])
+def test_nobody_is_told(tmp_path: Path, module: str) -> None:
+    """ONNX Runtime, which by default keeps a record for its makers and sends it, leaves nothing behind."""
+    home = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME")}
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", f"import {module}"], env=environment | home, check=True, timeout=120)
+    assert list(tmp_path.rglob("*onnxruntime*")) == []
+    assert not (tmp_path / "Microsoft").exists()
