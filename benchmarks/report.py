@@ -32,11 +32,15 @@ p50 / ceiling's | errors |
 """
 
 
+def machine() -> str:
+    """What it ran on."""
+    versions = f"Python {platform.python_version()}, ONNX Runtime {onnxruntime.__version__}"
+    return f"{_processor()}, {platform.system()}, {versions}"
+
+
 def write_report(path: Path, results: "dict[str, tuple[Service, list[Load]]]", *, rounds: int, seconds: float) -> None:
     """Write the tables of all models."""
-    machine = f"{_processor()}, {platform.system()}, Python {platform.python_version()}"
-    machine += f", ONNX Runtime {onnxruntime.__version__}"
-    text = _HEAD.format(rounds=rounds, seconds=seconds, machine=machine, date=datetime.now(UTC).strftime("%B %Y"))
+    text = _HEAD.format(rounds=rounds, seconds=seconds, machine=machine(), date=datetime.now(UTC).strftime("%B %Y"))
     for model, (service, loads) in results.items():
         text += _TABLE.format(
             model=model,

@@ -82,7 +82,7 @@ def main() -> None:
     with Progress(console=Console(stderr=True)) as progress:
         for model in arguments.models:
             task = progress.add_task(model, total=arguments.rounds * len(CALLERS))
-            with _serving(repository, model, files[0], arguments.service_option) as (url, process, start_s):
+            with serving(repository, model, files[0], arguments.service_option) as (url, process, start_s):
                 loads = []
                 for _ in range(arguments.rounds):
                     for callers in CALLERS:
@@ -106,7 +106,7 @@ def _repository(models: list[str]) -> Path:
 
 
 @contextlib.contextmanager
-def _serving(
+def serving(
     repository: Path, model: str, image: Path, options: list[str]
 ) -> Iterator[tuple[str, psutil.Process, float]]:
     """A running service, its process, and the seconds from launch to its first right answer."""
