@@ -160,7 +160,8 @@ of the answer, {means}; latency ratio {comparison["latency_ratio"]:.2f}. Not rol
 {figures.canary_told["rolled_back"] is None}.
 
 **Bad canary.** Rolled back after {after}, having answered {figures.bad_answers} callers: {back["reason"]}.
-Window {RULES["window_s"]} s, at least {RULES["min_requests"]} comparisons, {RULES["max_disagreement"]:.0%} disagreement allowed.
+Window {RULES["window_s"]} s, at least {RULES["min_requests"]} comparisons, {RULES["max_disagreement"]:.0%} disagreement
+allowed.
 """
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from build_engines.catalog.entry import Entry, Normalisation
 from build_engines.graph_network import GraphNetwork
-from contract.card import Certificate, Figures, Plan
+from contract.card import Certificate, Figures, Plan, Platform
 from contract.preprocess import Floats, Pixels, PreprocessSpec
 from contract.repository import Repository
 
@@ -46,6 +46,8 @@ class Order:
     """What the version is compiled for besides ONNX Runtime."""
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
     """Of the compiled plan; other than fp32, layers that need the range keep it."""
+    platform: Literal[Platform.ONNX, Platform.PYTHON] = Platform.ONNX
+    """What Triton is to run the ONNX file with: its own ONNX Runtime, or a Python model that brings one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """A certified model → a version folder: card, labels, golden sample, configuration, and the model itself."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from build_engines.artifact import INPUT_NAME, Artifact, BuildFailure, Step, Tensors, WeightsOrigin, known
 from build_engines.catalog.entry import Entry, ExternalSource, TimmSource, TransformersSource
+from build_engines.triton_twin import TWIN
 from contract.card import ModelCard, Platform, Provenance
 from contract.preprocess import Pixels
 from contract.repository import CARD, CONFIG, GOLDEN, LABELS, Repository, RepositoryError
@@ -105,6 +107,8 @@ def _write(folder: Path, card: ModelCard, artifact: Artifact) -> Pixels:
     golden = known(artifact.golden)
     images = known(artifact.samples)[: len(next(iter(golden.values())))]
     (folder / card.platform.filename).write_bytes(known(artifact.model).SerializeToString())
+    if card.platform is Platform.PYTHON:
+        shutil.copyfile(TWIN, folder / TWIN.name)
     for plan, content in artifact.plans:
         (folder / plan.file).write_bytes(content)
     (folder / LABELS).write_text("".join(f"{label}\n" for label in card.labels), encoding="utf-8")
@@ -124,7 +128,7 @@ def _card(artifact: Artifact, version: int) -> ModelCard:
             version=version,
             task=entry.task,
             description=entry.description,
-            platform=Platform.ONNX,
+            platform=artifact.order.platform,
             input=TensorSpec(name=INPUT_NAME, dtype=DType.UINT8, shape=spec.input_shape),
             outputs=tuple(
                 TensorSpec(name=name, dtype=DType(str(values.dtype)), shape=values.shape[1:])
@@ -177,9 +181,14 @@ def _tools() -> dict[str, str]:
 
 
 def _require_same_tensors(repository: Repository, card: ModelCard) -> None:
-    """All versions of a model share their tensors, because Triton has one configuration for them."""
+    """All versions of a model share their tensors and platform, because Triton has one configuration for them."""
     for version in repository.versions(card.name):
         other = repository.read_card(card.name, version)
+        if other.platform is not card.platform:
+            raise BuildFailure(
+                f"{card.name}:{version} is {other.platform}, and versions of one model share their platform",
+                f"give --platform {other.platform}, or this one another --name",
+            )
         if (other.input, other.outputs) != (card.input, card.outputs):
             raise BuildFailure(
                 f"{card.name}:{version} has other tensors ({_tensors(other)}; now {_tensors(card)}), and versions of "

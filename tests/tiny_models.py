@@ -9,7 +9,8 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from contract.card import Certificate, CertificateCheck, Figures, ModelCard, Provenance
+from build_engines.triton_twin import TWIN
+from contract.card import Certificate, CertificateCheck, Figures, ModelCard, Platform, Provenance
 from contract.preprocess import Interpolation, PreprocessSpec, Resize
 from contract.repository import CARD, GOLDEN, LABELS, Repository
 from contract.task import Task
@@ -83,6 +84,8 @@ def write_version(
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     with repository.writing(name, version) as folder:
         (folder / card.platform.filename).write_bytes(model.SerializeToString())
+        if card.platform is Platform.PYTHON:
+            (folder / TWIN.name).write_bytes(TWIN.read_bytes())
         (folder / CARD).write_text(card.model_dump_json())
         (folder / LABELS).write_text("\n".join(card.labels))
         names = [value.name for value in model.graph.output]
@@ -90,6 +93,17 @@ def write_version(
         np.savez(folder / GOLDEN, images=images, **golden)
     repository.write_config(name, to_config(card))
     return card
+
+
+def as_twins(root: Path) -> None:
+    """Turn every version of a repository into one for Triton's Python backend, which runs the same ONNX file."""
+    repository = Repository(root)
+    for name in repository.models():
+        for version in repository.versions(name):
+            card = repository.read_card(name, version).model_copy(update={"platform": Platform.PYTHON})
+            repository.rewrite_card(name, version, card)
+            repository.put_file(name, version, TWIN.name, TWIN.read_bytes())
+            repository.write_config(name, to_config(card))
 
 
 def _model(

@@ -12,6 +12,7 @@ from build_engines.catalog.entry import HEAD_TASKS, Entry, PyramidHead
 from build_engines.catalog.loader import UnknownEntry, defaults, entries, find
 from build_engines.commands.build_many import build_many
 from build_engines.report import ConsoleReport, JsonReport, Report
+from contract.card import Platform
 from contract.repository import Repository
 from contract.task import Task
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from build_engines.cache import Cache
 
 _Engine = Literal["onnxruntime", "tensorrt", "tensorrt-rtx"]
+_Platform = Literal[Platform.ONNX, Platform.PYTHON]
 _Precision = Literal["fp32", "fp16", "bf16"]
 _INTERRUPTED = 130
 """The exit status of a command that Ctrl-C ended, by the shells' convention."""
@@ -52,6 +54,9 @@ def command(
         _Engine, typer.Option(help="Make a plan beside the ONNX file, but for onnxruntime.")
     ] = "onnxruntime",
     precision: Annotated[_Precision, typer.Option(help="Of the plan.")] = "fp32",
+    platform: Annotated[
+        _Platform, typer.Option(help="What Triton runs the ONNX file with; python for one without ONNX Runtime.")
+    ] = Platform.ONNX,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="How many builds run at once, each in a process.")] = 1,
     patience: Annotated[
         float, typer.Option(min=1, help="Seconds that one build may take, with --all or --jobs.")
@@ -72,7 +77,7 @@ def command(
             raise UnknownEntry(problem)  # noqa: TRY301  refused as a name that stands for nothing
         if everything or jobs > 1 or discard or results:
             several = [entry.name for entry in entries()] if everything else list(names or [])
-            options = _options(repository, weights, resolution, images, engine, precision, no_cache=no_cache)
+            options = _options(repository, weights, resolution, images, engine, precision, platform, no_cache=no_cache)
             failed = build_many(several, options, target, jobs, patience, results, report, discard=discard)
             raise typer.Exit(1 if failed else 0)
         if factory:
@@ -96,7 +101,7 @@ def command(
 
     cache = None if no_cache else Cache(cache_folder())
     for entry in wanted:
-        order = Order(entry, target, _weights(weights), resolution, version, images, engine, precision)
+        order = Order(entry, target, _weights(weights), resolution, version, images, engine, precision, platform)
         _build(order, cache, report, traceback=traceback)
 
 
@@ -218,12 +223,13 @@ def _options(
     images: Path | None,
     engine: str,
     precision: str,
+    platform: str,
     *,
     no_cache: bool,
 ) -> list[str]:
     """The options that every process of several is given."""
     given = {"--repository": repository, "--weights": weights, "--resolution": resolution, "--images": images}
-    given |= {"--engine": engine, "--precision": precision}
+    given |= {"--engine": engine, "--precision": precision, "--platform": platform}
     pairs = [text for option, value in given.items() if value is not None for text in (option, str(value))]
     return [*pairs, *(["--no-cache"] if no_cache else [])]
 

@@ -10,7 +10,7 @@ from tritonclient.grpc import model_config_pb2
 
 from contract.card import ModelCard, Platform
 from contract.tensors import DType, TensorSpec
-from contract.triton import TritonConfig, from_config, to_config
+from contract.triton import TritonConfig, TritonServing, from_config, to_config, unbroken_batch_size
 from tests.cards import a_card, a_spec, a_tuning
 
 tensors = st.builds(
@@ -24,7 +24,7 @@ tensors = st.builds(
 @st.composite
 def cards(draw: st.DrawFn) -> ModelCard:
     """Cards that differ in all that Triton is told."""
-    sizes = draw(st.sets(st.integers(2, 128), max_size=5))
+    sizes = {*range(2, draw(st.integers(1, 9))), *draw(st.sets(st.integers(2, 128), max_size=5))}
     return a_card(
         name=draw(st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,40}", fullmatch=True)),
         platform=draw(st.sampled_from(Platform)),
@@ -34,9 +34,9 @@ def cards(draw: st.DrawFn) -> ModelCard:
     )
 
 
-def as_triton(card: ModelCard) -> Any:
+def as_triton(card: ModelCard, **serving: Any) -> Any:
     """The configuration as Triton's own schema reads it; it raises for an unknown field."""
-    return text_format.Parse(to_config(card), model_config_pb2.ModelConfig())
+    return text_format.Parse(to_config(card, TritonServing(**serving)), model_config_pb2.ModelConfig())
 
 
 @given(cards())
@@ -50,23 +50,75 @@ def test_triton_reads_what_the_card_says(card: ModelCard) -> None:
     """Triton's schema takes the text, and finds every field of the card in it."""
     config = as_triton(card)
 
-    assert (config.name, config.max_batch_size) == (card.name, card.max_batch_size)
+    assert (config.name, config.max_batch_size) == (card.name, unbroken_batch_size(card))
     assert (config.platform or config.backend) == card.platform
     for ours, theirs in zip((card.input, *card.outputs), (*config.input, *config.output), strict=True):
         assert (theirs.name, tuple(theirs.dims)) == (ours.name, ours.shape)
         assert model_config_pb2.DataType.Name(theirs.data_type) == ours.dtype.triton
-    assert tuple(config.dynamic_batching.preferred_batch_size) == card.batch_sizes[1:]
+    assert list(config.dynamic_batching.preferred_batch_size) == list(range(2, config.max_batch_size + 1))
     assert config.version_policy.HasField("all")
 
 
+@given(cards())
+def test_no_uncertified_batch_can_form(card: ModelCard) -> None:
+    """Triton may form every size up to the largest, so all of these are certified, and the next one is not."""
+    largest = as_triton(card).max_batch_size
+    assert {*range(1, largest + 1)} <= {*card.batch_sizes}
+    assert largest + 1 not in card.batch_sizes
+
+
 def test_tuned_models_prefer_what_tuning_chose() -> None:
-    """The batch sizes that tuning chose go before all that are offered; one image is no batch to wait for."""
+    """The batch sizes that tuning chose go before the others; not one image, and none that may not be formed."""
 
     def preferred(*sizes: int) -> list[int]:
-        card = a_card(batch_sizes=(1, 2, 4), tuning=a_tuning(preferred_batch_sizes=sizes))
+        card = a_card(batch_sizes=(1, 2, 3, 4, 8), tuning=a_tuning(preferred_batch_sizes=sizes))
         return list(as_triton(card).dynamic_batching.preferred_batch_size)
 
-    assert (preferred(4), preferred(1, 2), preferred(1), preferred()) == ([4], [2], [], [2, 4])
+    assert (preferred(4), preferred(1, 2), preferred(1)) == ([4], [2], [])
+    assert (preferred(4, 8), preferred()) == ([4], [2, 3, 4])
+
+
+def test_queues_are_bounded_and_deadlines_hold_in_them() -> None:
+    """A request brings its own time-out; what waits too long, or beyond the queue's size, is refused."""
+    batching = as_triton(a_card(), max_queue=17).dynamic_batching
+    policy = batching.default_queue_policy
+    assert (policy.max_queue_size, policy.allow_timeout_override) == (17, True)
+    assert policy.timeout_action == model_config_pb2.ModelQueuePolicy.REJECT
+    assert (policy.default_timeout_microseconds, batching.max_queue_delay_microseconds) == (0, 0)
+    assert not as_triton(a_card(), max_queue=None).dynamic_batching.HasField("default_queue_policy")
+
+
+@pytest.mark.parametrize(
+    ("platform", "on_gpu", "kind"),
+    [
+        (Platform.ONNX, None, "KIND_CPU"),
+        (Platform.PYTHON, None, "KIND_CPU"),
+        (Platform.TENSORRT, None, "KIND_GPU"),
+        (Platform.ONNX, True, "KIND_GPU"),
+    ],
+)
+def test_instances_sit_where_they_can_run(platform: Platform, on_gpu: bool | None, kind: str) -> None:
+    """A plan runs on a GPU; the others run on the processor unless told otherwise."""
+    (group,) = as_triton(a_card(platform=platform), instances=3, on_gpu=on_gpu).instance_group
+    assert (group.count, model_config_pb2.ModelInstanceGroup.Kind.Name(group.kind)) == (3, kind)
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [(None, [1, 3]), (2, [1, 2]), (1, [1]), (9, [1, 3])])
+def test_versions_are_warmed_up_before_traffic(limit: int | None, sizes: list[int]) -> None:
+    """Noise goes through the smallest and the largest batch that may be formed, whole, before a version is ready."""
+    card = a_card(batch_sizes=(1, 2, 3))
+    config = as_triton(card, max_batch_size=limit)
+    assert [warm_up.batch_size for warm_up in config.model_warmup] == sizes
+    for warm_up in config.model_warmup:
+        sample = warm_up.inputs[card.input.name]
+        assert (tuple(sample.dims), sample.random_data) == (card.input.shape, True)
+        assert model_config_pb2.DataType.Name(sample.data_type) == card.input.dtype.triton
+    assert config.max_batch_size == sizes[-1]
+
+
+def test_versions_can_be_named() -> None:
+    """Where versions are named, these and no others are to be loaded."""
+    assert list(as_triton(a_card(), versions=(2, 5)).version_policy.specific.versions) == [2, 5]
 
 
 def test_the_python_backend_is_a_backend() -> None:
