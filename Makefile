@@ -5,7 +5,7 @@ PORT ?= 8000
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models serve test lint format catalogue bench bench-rollout image-test screenshots clean
+.PHONY: help setup models serve test lint format catalogue bench bench-rollout parity image-test screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ catalogue: .venv/.dev ## Build and certify the whole catalogue with random weigh
 
 bench: .venv/.dev models ## Measure against the in-process ceiling; writes benchmarks/RESULTS.md (needs wrk)
 	$(BIN)/python -m benchmarks.serving
+
+parity: .venv/.dev ## Run the REST suite once more, with a real Triton running the models (minutes)
+	$(BIN)/pytest -m parity tests/service/engines/triton/test_parity.py
 
 bench-rollout: .venv/.dev models ## Versions that come, go and are rolled back under load; writes benchmarks/ROLLOUT.md
 	$(BIN)/python -m benchmarks.rollout

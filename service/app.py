@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -44,6 +45,9 @@ from service.settings import Settings
 from service.telemetry import Telemetry, VersionMetrics
 from service.tensor_inference import TensorInference
 
+if TYPE_CHECKING:
+    from service.engines.triton.pool import TritonPool
+
 _log = logging.getLogger("vitrail")
 
 _JUDGED_EVERY_S = 1.0
@@ -58,13 +62,14 @@ class Application:
         self.telemetry = Telemetry()
         self.workers = ThreadPoolExecutor(self.threads, thread_name_prefix="image")
         self.engine_threads = ThreadPoolExecutor(self.threads, thread_name_prefix="engine")
+        self.triton = _triton(settings, self.telemetry) if settings.engine == "triton" else None
         self.loading_thread = patient_threads(1, "loading", LOADING)
         self._pools = (self.workers, self.engine_threads, self.loading_thread)
         self.registry = Registry(settings.default_models)
         self.lifecycle = Lifecycle(
             self.registry,
             Repository(settings.repository),
-            open_engine or self._open_engine,
+            open_engine or (self._open_in_triton if self.triton else self._open_embedded),
             self.telemetry,
             MemoryPolicy(settings.memory_limit, settings.memory_min_idle_s),
             settings.drain_timeout_s,
@@ -97,6 +102,8 @@ class Application:
     async def life(self, _: FastAPI) -> AsyncIterator[None]:
         """Load in the background while the port is open already; at the end drain, then close."""
         self.control.follow(self.routing_file.changed())
+        if self.triton is not None:
+            await self.triton.start()
         tasks = [asyncio.create_task(work()) for work in (self._follow_repository, self._follow_routing, self._judge)]
         yield
         self.draining = True
@@ -104,7 +111,11 @@ class Application:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.rollout.close()
+        if self.triton is not None:
+            self.triton.unload_on_close = self.settings.triton_unload_on_exit
         await self.lifecycle.close()
+        if self.triton is not None:
+            await self.triton.close()
         for threads in self._pools:
             threads.shutdown()
 
@@ -138,7 +149,20 @@ class Application:
         """Whether a batch of a version would be in no caller's way."""
         return self.inference.in_flight < min(version.engine.concurrency, self.threads)
 
-    async def _open_engine(self, card: ModelCard, metrics: VersionMetrics) -> Engine:
+    async def _open_in_triton(self, card: ModelCard, metrics: VersionMetrics) -> Engine:
+        del metrics  # Triton counts its batches itself.
+        if self.triton is None:
+            raise RuntimeError("there is no Triton")
+        from service.engines.triton.errors import TritonRefused  # noqa: PLC0415  its client is an extra
+
+        try:
+            return await self.triton.open(
+                card, max_queue=self.settings.max_queue, max_batch_size=self.settings.max_batch_size
+            )
+        except TritonRefused as error:
+            raise EngineRefused(str(error)) from error
+
+    async def _open_embedded(self, card: ModelCard, metrics: VersionMetrics) -> Engine:
         if card.platform is Platform.TENSORRT:
             raise EngineRefused(f"the embedded engine runs ONNX files, not {card.platform}; serve it with Triton")
         path = self.settings.repository / card.name / str(card.version) / card.platform.filename
@@ -207,6 +231,22 @@ class Application:
         app.add_exception_handler(HTTPException, _unknown_route)
         app.add_exception_handler(Exception, _unforeseen)
         return app
+
+
+def _triton(settings: Settings, telemetry: Telemetry) -> "TritonPool":
+    """The Tritons of the settings; ValueError where their client is not installed."""
+    try:
+        from service.engines.triton.events import TritonEvents  # noqa: PLC0415  its client is an extra
+        from service.engines.triton.pool import TritonPool  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ValueError(f"--engine triton needs {error.name}: pip install 'vitrail[triton]'") from error
+    events = TritonEvents(
+        replica=lambda address, up: telemetry.replicas.labels(address).set(up),
+        retried=lambda cause: telemetry.retries.labels(cause).inc(),
+        repaired=lambda model: telemetry.repairs.labels(model).inc(),
+    )
+    urls = [url.strip() for url in settings.triton_url.split(",") if url.strip()]
+    return TritonPool(urls, shared_memory=settings.triton_shared_memory, events=events)
 
 
 async def _unknown_route(request: Request, error: Exception) -> Response:

@@ -79,6 +79,18 @@ class Telemetry:
             ["model", "version", "provider"],
             registry=registry,
         )
+        self.replicas = Gauge(
+            "vitrail_triton_replica_up", "1 if this Triton takes traffic.", ["replica"], registry=registry
+        )
+        self.retries = Counter(
+            "vitrail_triton_retries", "Requests that went to another Triton, by cause.", ["cause"], registry=registry
+        )
+        self.repairs = Counter(
+            "vitrail_triton_repairs",
+            "Models loaded anew into a Triton that had lost them.",
+            ["model"],
+            registry=registry,
+        )
         trial = ["model", "version"]
         self.faults = Counter(
             "vitrail_version_faults",

@@ -79,6 +79,8 @@ class Rollout:
     def failed(self, resolved: Resolved, error: ServiceError) -> None:
         """Count a request that a version could not answer."""
         model, alias = resolved.version.card.name, resolved.alias or STABLE
+        if not self._registry.traffic(model).weights:
+            return
         _log.warning("%s:%d (%s) failed: %s", model, resolved.version.card.version, alias, error)
         self._telemetry.faults.labels(model, str(resolved.version.card.version)).inc()
         self._window(model, self._registry.traffic(model), alias).failed()

@@ -37,8 +37,10 @@ class Running:
 
 
 @asynccontextmanager
-async def running(repository: Path, *, wait: bool = True, **settings: Any) -> AsyncIterator[Running]:
-    """Run the service over a repository, and wait until its models are loaded."""
+async def running(
+    repository: Path, *, wait: bool = True, triton_url: str | None = None, **settings: Any
+) -> AsyncIterator[Running]:
+    """Run the service over a repository, and wait until its models are loaded; in Triton where there is one."""
     engines: dict[str, HeldEngine] = {}
     threads = ThreadPoolExecutor(2)
 
@@ -49,7 +51,19 @@ async def running(repository: Path, *, wait: bool = True, **settings: Any) -> As
         gauges = BatcherGauges(metrics.batch_size.observe, metrics.queue_depth.set)
         return Batcher(held, settings.get("max_queue", 256), gauges)
 
-    application = Application(Settings(repository=repository, threads=2, **settings), open_engine)
+    async def open_in_triton(card: ModelCard, metrics: VersionMetrics) -> HeldEngine:
+        assert application.triton is not None
+        held = HeldEngine(
+            await application.triton.open(card, max_queue=256, max_batch_size=settings.get("max_batch_size"))
+        )
+        engines[f"{card.name}:{card.version}"] = held
+        return held
+
+    if triton_url is not None:
+        settings |= {"engine": "triton", "triton_url": triton_url}
+    application = Application(
+        Settings(repository=repository, threads=2, **settings), open_in_triton if triton_url else open_engine
+    )
     transport = httpx.ASGITransport(app=application.asgi)
     try:
         async with (

@@ -146,7 +146,7 @@ async def test_an_engine_that_was_lost_is_not_ready(tmp_path: Path) -> None:
     write_version(tmp_path, "colours")
     it = await loaded(tmp_path)
     for healthy, state in [(False, "unreachable"), (True, "ready")]:
-        it.sessions.engines["colours:1"].healthy = healthy
+        it.sessions.engines["colours:1"].lost = not healthy
         assert (it.states(), it.registry.ready) == ({"colours:1": state}, healthy)
 
 
