@@ -26,7 +26,13 @@ _FOLDING = {"optimization.constant_folding_max_output_size_in_bytes": str(2**24)
 
 
 def open_session(
-    model: bytes | Path, *, threads: int = 0, spinning: bool = True, optimised: bool = True, quiet: bool = False
+    model: bytes | Path,
+    *,
+    threads: int = 0,
+    spinning: bool = True,
+    optimised: bool = True,
+    quiet: bool = False,
+    frugal: bool = False,
 ) -> Any:
     """A session for a serialised graph or a file; one of `ENGINE_ERRORS` if it cannot be had.
 
@@ -36,12 +42,14 @@ def open_session(
         spinning: whether idle threads wait for work busily, which the service's do not.
         optimised: whether nodes may be fused and folded.
         quiet: print nothing; otherwise what is wrong is printed besides being raised.
+        frugal: give memory back after every run, which is slower; kept, it doubles whenever a larger batch comes.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # Warnings are about optimisations that it declined.
     options.log_severity_level = _FATAL if quiet else _ERRORS
+    options.enable_cpu_mem_arena = not frugal
     for key, value in _FOLDING.items():
         options.add_session_config_entry(key, value)
     if not spinning:

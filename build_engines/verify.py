@@ -111,7 +111,7 @@ class EngineRunner:
     """The compiled model in ONNX Runtime, from memory or from the file that will be served."""
 
     def __init__(self, model: bytes | Path) -> None:
-        self._session = open_session(model, quiet=True)
+        self._session = open_session(model, quiet=True, frugal=True)
         self._names = [output.name for output in self._session.get_outputs()]
         self.name = f"onnxruntime {onnxruntime.__version__} {self._session.get_providers()[0]}"
 

@@ -110,11 +110,16 @@ class HeldEngine:
         self.engine = engine
         self.batch_sizes = engine.batch_sizes
         self.concurrency = engine.concurrency
-        self.healthy = True
+        self.lost = False
         self.arrived = 0
         self.computed = 0
         self._open = asyncio.Event()
         self._open.set()
+
+    @property
+    def healthy(self) -> bool:
+        """As the other engine is, unless it is said to be lost."""
+        return self.engine.healthy and not self.lost
 
     def hold(self) -> None:
         """Keep what comes from now on."""

@@ -21,7 +21,9 @@ from service.engines.triton.pool import TritonPool
 from tests.tiny_models import SIDE, colour_model, write_version
 from tests.triton_server import TritonServer, require_triton, triton_server
 
-IMPATIENT = Patience(call_s=2.0, request_s=10.0, load_s=20.0, unload_s=10.0, check_s=0.1, lookup_s=0.1, start_s=5.0)
+IMPATIENT = Patience(
+    call_s=2.0, look_s=2.0, request_s=10.0, load_s=20.0, unload_s=10.0, check_s=0.1, lookup_s=0.1, start_s=5.0
+)
 
 
 @pytest.fixture(autouse=True, scope="session")

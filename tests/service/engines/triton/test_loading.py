@@ -14,7 +14,7 @@ from service.engines.triton.pool import TritonPool
 from service.errors import ErrorKind, ServiceError
 from tests.doubles import until
 from tests.service.engines.triton.conftest import IMPATIENT, Control, open_version, pictures, pool_over, ready_on
-from tests.tiny_models import write_version
+from tests.tiny_models import colour_model, write_version
 from tests.triton_server import TritonServer, triton_server
 
 
@@ -104,6 +104,27 @@ async def test_a_triton_that_loads_by_itself_is_refused(repository: Path) -> Non
         async with pool_over(triton) as pool:
             with pytest.raises(TritonRefused, match="explicit model load / unload is not allowed"):
                 await open_version(pool, repository)
+
+
+async def test_a_version_may_be_opened_anew(repository: Path, triton: TritonServer) -> None:
+    """A version whose files have changed is loaded beneath its older engine, whose end then unloads nothing."""
+    async with pool_over(triton, shared_memory=True) as pool:
+        older = await open_version(pool, repository, 1)
+        before = await older.infer(pictures(1))
+        model = repository / "colours" / "1" / "model.onnx"
+        model.write_bytes(colour_model(99.0).SerializeToString())
+        newer = await open_version(pool, repository, 1)
+        await older.close()
+        after = await newer.infer(pictures(1))
+        assert before[0].outputs["probabilities"].max() < after[0].outputs["probabilities"].max()
+        model.write_bytes(b"nothing of the kind")
+        with pytest.raises(TritonRefused):
+            await open_version(pool, repository, 1)
+        assert (await newer.infer(pictures(1)))[0].outputs["probabilities"].max() == pytest.approx(
+            after[0].outputs["probabilities"].max()
+        )
+        await newer.close()
+        assert ready_on(triton) == set()
 
 
 async def test_closing_finishes_what_was_accepted(repository: Path, control: Control, triton: TritonServer) -> None:

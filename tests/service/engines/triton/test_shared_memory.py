@@ -74,6 +74,14 @@ async def test_a_region_comes_and_goes_with_its_version(repository: Path, triton
         assert files() == before
 
 
+async def test_a_region_goes_also_where_versions_stay(repository: Path, triton: TritonServer) -> None:
+    """A service that leaves its versions loaded takes its memory back all the same."""
+    before = files()
+    async with pool_over(triton, shared_memory=True, unload_on_close=False) as pool:
+        await (await open_version(pool, repository)).close()
+    assert (regions_of(triton), files()) == ({}, before)
+
+
 async def test_a_restarted_triton_learns_the_region_again(repository: Path, triton: TritonServer) -> None:
     """After a restart the images travel through the same region as before."""
     before = files()
