@@ -246,7 +246,9 @@ def _triton(settings: Settings, telemetry: Telemetry) -> "TritonPool":
         repaired=lambda model: telemetry.repairs.labels(model).inc(),
     )
     urls = [url.strip() for url in settings.triton_url.split(",") if url.strip()]
-    return TritonPool(urls, shared_memory=settings.triton_shared_memory, events=events)
+    return TritonPool(
+        urls, shared_memory=settings.triton_shared_memory, instances=settings.triton_instances, events=events
+    )
 
 
 async def _unknown_route(request: Request, error: Exception) -> Response:

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
             "address of that name."
         ),
     ] = "127.0.0.1:8001"
+    triton_instances: Annotated[
+        int, Field(ge=1, description="Batches of one version that each Triton runs at the same time, on each device.")
+    ] = 1
     triton_shared_memory: Annotated[
         bool, Field(description="Hand tensors to Triton through shared memory; both must be on one host.")
     ] = False

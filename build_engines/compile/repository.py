@@ -93,7 +93,7 @@ def _compile_version(
     """Outcome, plan and size in bytes."""
     card = repository.read_card(model, version)
     folder = repository.version_path(model, version)
-    if card.platform is not Platform.ONNX:
+    if card.platform is Platform.TENSORRT:
         raise BuildFailure(f"{model}:{version} is no ONNX file, but {card.platform}", "compile an ONNX version")
     file = folder / plan_file(engine)
     present = next((plan for plan in card.plans if plan.file == file.name), None)

@@ -30,7 +30,7 @@ class ServedModel:
 
     def __init__(self, repository: Repository, card: ModelCard, threads: int) -> None:
         """Open the version's file; BuildFailure where it is none of ONNX Runtime's, or cannot be loaded."""
-        if card.platform is not Platform.ONNX:
+        if card.platform is Platform.TENSORRT:
             raise BuildFailure(
                 f"{card.name}:{card.version} is {card.platform}, and only ONNX files are evaluated",
                 "evaluate the ONNX version that it was compiled from",

@@ -111,7 +111,7 @@ def _batch(images: Pixels, size: int) -> Pixels:
 
 def _open(repository: Repository, card: ModelCard, threads: int) -> Any:
     """A session as the service opens it, but for the number of threads."""
-    if card.platform is not Platform.ONNX:
+    if card.platform is Platform.TENSORRT:
         raise BuildFailure(
             f"{card.name}:{card.version} is {card.platform}, and only ONNX files are tuned here",
             "tune the ONNX version that it was compiled from",

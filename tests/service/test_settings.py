@@ -24,6 +24,7 @@ KNOBS: dict[str, tuple[str, Any]] = {
     "memory_min_idle_s": ("9.5", 9.5),
     "engine": ("triton", "triton"),
     "triton_url": ("dns:///triton:8001", "dns:///triton:8001"),
+    "triton_instances": ("4", 4),
     "triton_shared_memory": ("true", True),
     "triton_unload_on_exit": ("true", True),
     "max_copies": ("3", 3),
