@@ -32,8 +32,9 @@ class RoutingControl:
         """Follow what the file says from now on; None: nothing new."""
         if routing is None:
             return
+        if routing != self._registry.routing:
+            _log.info("following %s: %d models are routed", NAME, len(routing.models))
         self._registry.route(self._with_overruled(routing))
-        _log.info("following %s: %d models are routed", NAME, len(routing.models))
 
     async def look(self) -> None:
         """Read the file again, and follow it if it has changed."""
