@@ -142,6 +142,10 @@ class Rollout:
         shadowed = copy.candidate is copy.other
         alias = SHADOW if shadowed else copy.computed.resolved.alias or STABLE
         window = self._window(model, self._registry.traffic(model), alias)
+        if outcome.fault is not None and not self._is_loaded(copy.other):
+            # It was unloaded while the copy waited, which is no fault of its.
+            self._count(copy, "dropped")
+            return
         if outcome.fault is not None:
             self._count(copy, "failed")
             if shadowed:
@@ -162,6 +166,10 @@ class Rollout:
             self._telemetry.disagreement.labels(*labels).observe(found.share)
             for name, value in found.figures.items():
                 self._telemetry.disagreement_figures.labels(*labels, name).observe(value)
+
+    def _is_loaded(self, version: LoadedVersion) -> bool:
+        known = self._registry.version(version.card.name, version.card.version)
+        return known is not None and known.loaded is version
 
     def _count(self, copy: Copy, outcome: str) -> None:
         card = copy.candidate.card

@@ -1,5 +1,6 @@
 """What changes: versions loaded and unloaded, aliases, shares, defaults. Every route needs the right to do so."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -20,11 +21,18 @@ from service.registry.lifecycle import Lifecycle
 from service.registry.registry import Registry
 from service.registry.routing import STABLE, parse_selector
 from service.registry.routing_control import RoutingControl
-from service.registry.traffic import RESERVED, ModelTraffic, Routing
+from service.registry.traffic import RESERVED, ModelTraffic, RollbackRules, Routing
 from service.registry.version import VersionState
 from service.security import AdminAccess
 
 _LARGEST_BODY = 1 << 16
+_TRAFFIC = {
+    "stable": 90,
+    "canary": 10,
+    "shadow": 3,
+    "sticky": "header:X-User",
+    "rollback": RollbackRules().model_dump(mode="json"),
+}
 
 Work = Callable[[Request], Awaitable[Response]]
 T = TypeVar("T", bound=BaseModel)
@@ -57,16 +65,22 @@ class AdminRoutes:
         """The changing routes."""
         router = APIRouter(prefix="/v1", tags=["admin"])
         version, alias = "/models/{name}/versions/{number}", "/models/{name}/aliases/{alias}"
-        for path, method, work, summary in (
-            (f"{version}:load", "POST", self._load, "Load a version, and wait until it is ready"),
-            (f"{version}:unload", "POST", self._unload, "Unload a version, once its last request has ended"),
-            (alias, "PUT", self._put_alias, 'Let an alias stand for a version: {"version": 2}'),
-            (alias, "DELETE", self._delete_alias, "Take an alias away"),
-            ("/models/{name}/traffic", "PUT", self._put_traffic, "Divide traffic among aliases"),
-            ("/tasks/{task}/default", "PUT", self._put_default, 'Choose what answers a task: {"model": "name@stable"}'),
+        for path, method, work, summary, example in (
+            (f"{version}:load", "POST", self._load, "Load a version, and wait until it is ready", None),
+            (f"{version}:unload", "POST", self._unload, "Unload a version, once its last request has ended", None),
+            (alias, "PUT", self._put_alias, "Let an alias stand for a version", {"version": 2}),
+            (alias, "DELETE", self._delete_alias, "Take an alias away", None),
+            ("/models/{name}/traffic", "PUT", self._put_traffic, "Divide traffic among aliases", _TRAFFIC),
+            ("/tasks/{task}/default", "PUT", self._put_default, "Choose what answers a task", {"model": "name@stable"}),
         ):
             router.add_api_route(
-                path, self._guarded(work), methods=[method], summary=summary, name=summary, response_model=None
+                path,
+                self._guarded(work),
+                methods=[method],
+                summary=summary,
+                name=summary,
+                response_model=None,
+                openapi_extra=_described(path, example),
             )
         return router
 
@@ -170,6 +184,19 @@ class AdminRoutes:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise invalid_parameters(f"the body is not JSON: {error}") from None
+
+
+def _described(path: str, example: Any) -> dict[str, Any]:
+    """What the OpenAPI document says of a route that is parsed by hand."""
+    names = re.findall(r"{(\w+)}", path)
+    schema = {"type": "string"}
+    described: dict[str, Any] = {
+        "parameters": [{"name": name, "in": "path", "required": True, "schema": schema} for name in names]
+    }
+    if example is not None:
+        content = {"application/json": {"schema": {"type": "object"}, "example": example}}
+        described["requestBody"] = {"required": True, "content": content}
+    return described
 
 
 def limits_of(limits: BodyLimits) -> BodyLimits:

@@ -1,6 +1,7 @@
 """Versions on trial in a service that runs: compared with stable on live traffic, and sent back when they are bad."""
 
 import asyncio
+import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -150,6 +151,22 @@ async def test_too_many_copies_are_dropped(tmp_path: Path) -> None:
         metrics = (await service.client.get("/metrics")).text
         assert 'outcome="dropped",version="2"} 21.0' in metrics
         service.engines["colours:2"].let_go()
+
+
+async def test_a_copy_for_a_version_that_left_is_no_fault(tmp_path: Path) -> None:
+    """Copies that waited for a shadow that is deleted meanwhile are dropped; it is not blamed for them."""
+    async with trial(tmp_path, blind_model(), shadow=2) as service:
+        engine = service.engines["colours:2"]
+        engine.hold()
+        await ask(service, 3)
+        await until(lambda: engine.arrived)
+        shutil.rmtree(tmp_path / "colours/2")
+        await until(lambda: service.application.registry.version("colours", 2) is None)
+        engine.let_go()
+        await until(lambda: not service.application.rollout._copies._waiting)
+        counted = service.application.telemetry.copies.labels
+        await until(lambda: sum(counted("colours", "2", end)._value.get() for end in ("compared", "dropped")) == 3)
+        assert service.application.rollout.counts("colours")["shadow"].faults == 0
 
 
 @pytest.mark.parametrize("kept", [True, False])

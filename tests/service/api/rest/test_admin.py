@@ -34,6 +34,12 @@ async def version_of(service: Running, model: str = "colours") -> tuple[str, str
     return found["version"], found.get("alias")
 
 
+async def put_all(service: Running) -> None:
+    """Give the versions the aliases of the example."""
+    for alias, version in (("stable", 1), ("canary", 2)):
+        await put(service, f"/v1/models/colours/aliases/{alias}", {"version": version})
+
+
 def written(service: Running) -> Any:
     """What ``routing.yaml`` says."""
     return yaml.safe_load((service.application.settings.repository / "routing.yaml").read_text())
@@ -157,3 +163,14 @@ async def test_who_may_not_changes_nothing(tmp_path: Path) -> None:
         service.client.headers["Authorization"] = "Bearer sesame"
         assert (await put(service, "/v1/models/colours/aliases/stable", {"version": 1})).status_code == 200
         await until(lambda: service.application.registry.traffic("colours").aliases)
+
+
+async def test_the_document_describes_each_change(three: Running) -> None:
+    """The OpenAPI document names every changing route's parameters, and shows a body where one is wanted."""
+    paths = (await three.client.get("/openapi.json")).json()["paths"]
+    put = paths["/v1/models/{name}/traffic"]["put"]
+    assert [parameter["name"] for parameter in put["parameters"]] == ["name"]
+    example = put["requestBody"]["content"]["application/json"]["example"]
+    await put_all(three)
+    assert (await three.client.put("/v1/models/colours/traffic", json={**example, "shadow": 1})).status_code == 200
+    assert "requestBody" not in paths["/v1/models/{name}/versions/{number}:load"]["post"]
