@@ -12,8 +12,11 @@ from transformers import (
     Mask2FormerImageProcessor,
     RTDetrImageProcessor,
     VitPoseImageProcessor,
+    ZoeDepthConfig,
+    ZoeDepthForDepthEstimation,
 )
 
+from build_engines.sources.transformers_outputs.depth import StageByStage
 from build_engines.sources.transformers_outputs.detect import best_of_each, best_pairs, corners
 from build_engines.sources.transformers_outputs.keypoints import _gaussian, peaks
 from build_engines.sources.transformers_outputs.segment import best_class, enlarged
@@ -162,3 +165,16 @@ def test_places_between_the_cells_of_heat_maps() -> None:
     np.testing.assert_allclose(places[0].numpy(), moved, atol=0.01)
     np.testing.assert_allclose(places[0].numpy(), centres, atol=0.05)
     torch.testing.assert_close(scores[0], result["scores"])
+
+
+def test_zoedepths_reassembly_stage_by_stage() -> None:
+    """Taken each by itself, the stages give ZoeDepth's own maps, and the batch stays free for `torch.export`."""
+    backbone = {"model_type": "beit", "hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 4}
+    config = ZoeDepthConfig(neck_hidden_sizes=[4, 6, 8, 8], fusion_hidden_size=8, backbone_config=backbone)
+    theirs = ZoeDepthForDepthEstimation(config).eval().neck.reassemble_stage
+    tokens = [torch.randn(3, 1 + 6 * 8, 16) for _ in range(4)]
+    for mine, expected in zip(StageByStage(theirs)(tokens, 6, 8), theirs(tokens, 6, 8), strict=True):
+        torch.testing.assert_close(mine, expected)
+    free = [{0: torch.export.Dim("batch", min=1)}] * 4
+    program = torch.export.export(StageByStage(theirs), (tokens, 6, 8), dynamic_shapes=(free, None, None))
+    assert program.module()([maps[:2] for maps in tokens], 6, 8)[0].shape[0] == 2
