@@ -104,7 +104,13 @@ class Application:
         self.control.follow(self.routing_file.changed())
         if self.triton is not None:
             await self.triton.start()
-        tasks = [asyncio.create_task(work()) for work in (self._follow_repository, self._follow_routing, self._judge)]
+        tasks = [
+            asyncio.create_task(self._follow_repository(), name="following the repository"),
+            asyncio.create_task(self._follow_routing(), name="following the routing"),
+            asyncio.create_task(self._judge(), name="judging versions on trial"),
+        ]
+        for task in tasks:
+            task.add_done_callback(_tell_of_an_end)
         yield
         self.draining = True
         for task in tasks:
@@ -249,6 +255,12 @@ def _triton(settings: Settings, telemetry: Telemetry) -> "TritonPool":
     return TritonPool(
         urls, shared_memory=settings.triton_shared_memory, instances=settings.triton_instances, events=events
     )
+
+
+def _tell_of_an_end(task: "asyncio.Task[None]") -> None:
+    """Work that goes on as long as the service does has ended before it: nobody else would notice."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("%s has ended, and with it what it looked after", task.get_name(), exc_info=error)
 
 
 async def _unknown_route(request: Request, error: Exception) -> Response:
