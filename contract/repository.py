@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from contract.card import ModelCard
+from contract.validation import first_problem
 
 CARD = "card.json"
 LABELS = "labels.txt"
@@ -70,9 +71,7 @@ class Repository:
             # The error's own text holds the path; this message travels further than that should.
             raise RepositoryError(f"{model}:{version} has no readable card: {error.strerror}") from error
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise RepositoryError(f"{model}:{version} has no readable card: {where}: {first['msg']}") from error
+            raise RepositoryError(f"{model}:{version} has no readable card: {first_problem(error)}") from error
         if (card.name, card.version) != (model, version):
             raise RepositoryError(f"{model}:{version} holds the card of {card.name}:{card.version}")
         return card

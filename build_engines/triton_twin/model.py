@@ -5,10 +5,14 @@ folder as it is. NVIDIA's image has an ``onnxruntime`` backend, which is quicker
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+# ONNX Runtime reports its use to its makers unless this is set before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]  # comes with the backend
 
@@ -26,6 +30,7 @@ class TritonPythonModel:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(2**24))
         path = Path(__file__).with_name("model.onnx")
         self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 

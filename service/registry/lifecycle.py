@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -113,7 +114,7 @@ class Lifecycle:
     async def unload(self, model: str, number: int) -> Version:
         """Unload a version because somebody asks for it, and wait until its last request has ended.
 
-        ServiceError (invalid_parameters) if an alias or the shadow stands for it: its callers would be refused.
+        ServiceError (invalid_parameters) if an alias stands for it: its callers would be refused. A shadow has none.
         """
         version = self._registry.version(model, number)
         if version is None:
@@ -287,7 +288,7 @@ class Lifecycle:
 def _resident_bytes(statm: Path = Path("/proc/self/statm")) -> int:
     """This process's resident memory; 0 where the system does not tell."""
     try:
-        return int(statm.read_text().split()[1]) * 4096
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError, ValueError):
         return 0
 

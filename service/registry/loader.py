@@ -10,6 +10,7 @@ from contract.card import ModelCard
 from contract.repository import GOLDEN, Repository
 from contract.tasks.definition import Settings, TaskDefinition
 from contract.tasks.table import TASKS
+from contract.validation import first_problem
 from service.engines.base import Engine
 from service.registry.golden import Golden
 from service.registry.version import LoadedVersion
@@ -67,6 +68,4 @@ def _settings(card: ModelCard, task: TaskDefinition) -> Settings:
     try:
         return task.settings.model_validate(card.task_settings)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise EngineRefused(f"its task settings are not those of {card.task}: {where}: {first['msg']}") from error
+        raise EngineRefused(f"its task settings are not those of {card.task}: {first_problem(error)}") from error

@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from contract.repository import replace_file
+from contract.validation import first_problem
 from service.registry.traffic import Routing
 
 NAME = "routing.yaml"
@@ -90,6 +91,5 @@ def _parsed(content: bytes) -> Routing:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return first_problem(error)
     return " ".join(str(error).split())

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from contract.task import Task
+from contract.validation import first_problem
 from service.api.rest.body import BodyLimits, receive
 from service.api.rest.models import ModelRoutes
 from service.api.rest.predict import request_id_of
@@ -215,17 +216,11 @@ def _read(kind: type[T], given: Any) -> T:
     try:
         return kind.model_validate(given)
     except ValidationError as error:
-        raise invalid_parameters(_explain(error)) from error
+        raise invalid_parameters(first_problem(error)) from error
 
 
 def _checked(change: Callable[[Routing], Routing], routing: Routing) -> Routing:
     try:
         return change(routing)
     except ValidationError as error:
-        raise invalid_parameters(_explain(error)) from error
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}" if where else first["msg"]
+        raise invalid_parameters(first_problem(error)) from error

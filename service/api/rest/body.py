@@ -12,6 +12,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from contract.validation import first_problem
 from service.errors import ErrorKind, ServiceError, deadline_exceeded, invalid_parameters
 
 _RAW = ("application/octet-stream", "application/x-www-form-urlencoded", "")
@@ -117,9 +118,7 @@ def _from_json(data: bytes, limits: BodyLimits) -> Body:
     except orjson.JSONDecodeError as error:
         raise invalid_parameters(f"the body is not JSON: {error}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise invalid_parameters(f"the JSON body is not of the documented form: {where}: {first['msg']}") from error
+        raise invalid_parameters(f"the JSON body is not of the documented form: {first_problem(error)}") from error
     _check_count(len(parsed.images), limits)
     return Body([_decode(index, image) for index, image in enumerate(parsed.images)], parsed.parameters)
 

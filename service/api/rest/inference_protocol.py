@@ -1,7 +1,6 @@
 """``/v2…``: the Open Inference Protocol (KServe's V2) over REST, for clients of Triton and KServe."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -20,6 +19,7 @@ from contract.tensors import TensorSpec
 from service.api.rest.body import BodyLimits, receive
 from service.api.rest.departure import unless_caller_leaves
 from service.api.rest.predict import headers_of, request_id_of, timeout_of
+from service.api.rest.refusals import refused
 from service.api.rest.tensor_codec import (
     HEADER,
     Encoded,
@@ -41,8 +41,6 @@ from service.telemetry import Stages, Telemetry
 from service.tensor_inference import InputTensor, TensorAnswer, TensorInference, TensorQuery, batched, datatype_of
 
 T = TypeVar("T")
-_log = logging.getLogger("vitrail.rest")
-
 STATUS: dict[ErrorKind, int] = {
     ErrorKind.INVALID_IMAGE: 400,
     ErrorKind.INVALID_PARAMETERS: 400,
@@ -235,16 +233,9 @@ class InferenceProtocolRoutes:
         return await asyncio.get_running_loop().run_in_executor(self.workers, work)
 
     def _refuse(self, error: ServiceError, request_id: str) -> Response:
-        if error.kind is ErrorKind.INTERNAL:
-            _log.error("request %s failed: %s", request_id, error, exc_info=error)
-        self.telemetry.rejections.labels(_NO_TASK, error.kind).inc()
-        self.telemetry.requests.labels(_NO_TASK, "", "", str(STATUS[error.kind])).inc()
         response = _error(error)
         response.headers["X-Request-Id"] = request_id
-        if error.kind in (ErrorKind.TOO_LARGE, ErrorKind.DEADLINE_EXCEEDED, ErrorKind.UNSUPPORTED_MEDIA_TYPE):
-            # The rest of the body may still be on its way; nobody will read it.
-            response.headers["Connection"] = "close"
-        return response
+        return refused(self.telemetry, _NO_TASK, error, request_id, response)
 
 
 def _selector(name: str, number: str | None) -> Selector:

@@ -1,7 +1,6 @@
 """``POST /v1/{task}``: encoded images in, the task's typed answer or a picture of it out."""
 
 import asyncio
-import logging
 import time
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -19,12 +18,11 @@ from contract.tasks.table import TASKS
 from service.api.rest.body import BodyLimits, read_body
 from service.api.rest.departure import unless_caller_leaves
 from service.api.rest.openapi import describe
-from service.api.rest.problems import STATUS, problem
+from service.api.rest.problems import problem
+from service.api.rest.refusals import refused
 from service.errors import ErrorKind, ServiceError, invalid_parameters
 from service.inference import Answer, Inference, Query
 from service.telemetry import STAGES, Stages, Telemetry
-
-_log = logging.getLogger("vitrail.rest")
 
 _PICTURES = ("image/png", "image/jpeg")
 _MAX_REQUEST_ID = 128
@@ -70,16 +68,7 @@ class PredictRoutes:
         return response
 
     def _refuse(self, task: TaskDefinition, error: ServiceError, request_id: str) -> Response:
-        if error.kind is ErrorKind.INTERNAL:
-            _log.error("request %s failed: %s", request_id, error, exc_info=error)
-        self.telemetry.rejections.labels(task.task, error.kind).inc()
-        # The model may be any string that a caller made up, so it is no label here.
-        self.telemetry.requests.labels(task.task, "", "", str(STATUS[error.kind])).inc()
-        response = problem(error, request_id)
-        if error.kind in (ErrorKind.TOO_LARGE, ErrorKind.DEADLINE_EXCEEDED, ErrorKind.UNSUPPORTED_MEDIA_TYPE):
-            # The rest of the body may still be on its way; nobody will read it.
-            response.headers["Connection"] = "close"
-        return response
+        return refused(self.telemetry, task.task, error, request_id, problem(error, request_id))
 
     async def _predict(
         self, request: Request, task: TaskDefinition, request_id: str, stages: Stages

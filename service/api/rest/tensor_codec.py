@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contract.preprocess import Pixels
 from contract.tensors import DType
+from contract.validation import first_problem
 from service.errors import ErrorKind, ServiceError, invalid_parameters
 from service.tensor_inference import datatype_of
 
@@ -126,9 +127,7 @@ def _read_document(data: memoryview) -> InferDocument:
     except orjson.JSONDecodeError as error:
         raise invalid_parameters(f"the request is not JSON: {error}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise invalid_parameters(f"the request is not of the protocol's form: {where}: {first['msg']}") from error
+        raise invalid_parameters(f"the request is not of the protocol's form: {first_problem(error)}") from error
 
 
 def _cut(inputs: Sequence[RequestInput], rest: memoryview) -> list[memoryview | None]:

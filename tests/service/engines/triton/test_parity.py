@@ -6,6 +6,7 @@ their own are about what comes before and after the engine.
 
 import inspect
 from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -14,38 +15,15 @@ import numpy as np
 import pytest
 
 from contract.task import Task
-from tests.service.api.rest import (
-    test_admin,
-    test_body,
-    test_health,
-    test_inference_protocol,
-    test_models,
-    test_openapi,
-    test_pages,
-    test_predict,
-    test_problems,
-    test_routing,
-    test_wire,
-)
+from tests.service.api.rest import test_predict
 from tests.service.api.rest.test_inference_protocol import client, port  # noqa: F401  fixtures of its tests
 from tests.service.running import WHITE, Running, encode, running
 from tests.service.tiny_tasks import write_tiny_repository
 from tests.tiny_models import as_twins
 from tests.triton_server import TritonServer, triton_server
 
-SUITE = (
-    test_admin,
-    test_body,
-    test_health,
-    test_inference_protocol,
-    test_models,
-    test_openapi,
-    test_pages,
-    test_predict,
-    test_problems,
-    test_routing,
-    test_wire,
-)
+REST = Path(test_predict.__file__).parent
+SUITE = [import_module(f"tests.service.api.rest.{file.stem}") for file in sorted(REST.glob("test_*.py"))]
 ELSEWHERE = {
     "test_requests_are_counted_by_stage_and_batch": "Triton counts its own batches",
 }
