@@ -46,12 +46,12 @@ FROM installer AS gateway-libraries
 ARG DEVICE=cpu
 # What is removed at the end are the wheels' own tests (28 MB) and the symbols of their modules (78 MB).
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.pem \
-    /opt/pip/bin/pip --python /opt/vitrail/bin/python install --no-compile ".[${DEVICE},triton]" \
+    /opt/pip/bin/pip --python /opt/vitrail/bin/python install --no-compile ".[${DEVICE}]" \
     && /opt/pip/bin/pip --python /opt/vitrail/bin/python uninstall --yes vitrail \
     && find /opt/vitrail/lib -type d -name tests -prune -exec rm -r {} + \
     && find /opt/vitrail/lib -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
 # Bytecode only of what is imported at the start and at the first drawing: 24 MB instead of 97, and as quick.
-RUN python -c "import cv2, fastapi_offline, onnxruntime, simplejpeg, supervision, tritonclient.grpc.aio, uvicorn"
+RUN python -c "import cv2, fastapi_offline, grpc_health.v1.health, grpc_reflection.v1alpha.reflection, onnxruntime, simplejpeg, supervision, tritonclient.grpc.aio, uvicorn"
 
 
 FROM installer AS code
@@ -110,14 +110,15 @@ CMD ["--help"]
 # The last stage is what a build without --target makes.
 FROM unprivileged AS gateway
 LABEL org.opencontainers.image.title="Vitrail gateway" \
-      org.opencontainers.image.description="Serves vision models from certified engines over REST."
+      org.opencontainers.image.description="Serves vision models from certified engines over REST and gRPC."
 COPY --from=gateway-libraries /opt/vitrail /opt/vitrail
 COPY --from=gateway-code /code/opt/vitrail /opt/vitrail
 ENV VITRAIL_REPOSITORY=/models \
     VITRAIL_HOST=0.0.0.0 \
-    VITRAIL_PORT=8000
+    VITRAIL_PORT=8000 \
+    VITRAIL_GRPC_PORT=8001
 VOLUME ["/models"]
-EXPOSE 8000
+EXPOSE 8000 8001
 STOPSIGNAL SIGTERM
 # Alive, not ready: a gateway that loads its models or drains is to be left alone.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \

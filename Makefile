@@ -5,7 +5,7 @@ PORT ?= 8000
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models serve test lint format catalogue bench bench-rollout parity image-test screenshots clean
+.PHONY: help setup models serve test lint format catalogue bench bench-rollout parity image-test proto screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ bench-rollout: .venv/.dev models ## Versions that come, go and are rolled back u
 
 image-test: .venv/.dev ## Build the gateway's image and run it (root, Debian's buildah and debootstrap; minutes)
 	VITRAIL_IMAGE_TEST=1 nice -n 10 $(BIN)/pytest -rs tests/deployment/test_image.py
+
+proto: .venv/.dev ## Write the Python of contract/proto/vitrail/v1/vision.proto
+	$(BIN)/python contract/proto/generate.py
 
 screenshots: .venv/.dev ## Take the README's pictures from a service that runs on PORT (needs Chromium)
 	$(BIN)/python docs/screenshots.py --url http://127.0.0.1:$(PORT) --out docs/images

@@ -113,7 +113,8 @@ def serving(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "service", "--repository", str(repository), "--port", str(port), *options]
+    ports = ["--port", str(port), "--grpc-port", "0"]
+    command = [sys.executable, "-m", "service", "--repository", str(repository), *ports, *options]
     url = f"http://127.0.0.1:{port}/v1/classify?model={model}"
     begun = time.perf_counter()
     with subprocess.Popen(command, env={**os.environ, "VITRAIL_LOG_LEVEL": "warning"}) as service:

@@ -8,13 +8,15 @@ import math
 import threading
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 import cv2
 import cykooz_resizer as fir
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from contract.projection import Axis, Projection, Window
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -153,25 +155,29 @@ class Geometry:
         corners = boxes.reshape(-1, 2, 2) * np.array([self.input_width, self.input_height], np.float32)
         return self.to_image(corners).reshape(-1, 4)
 
-    def map_to_image(self, dense: Floats, interpolation: int = cv2.INTER_LINEAR) -> Floats:
-        """Map a dense map [h, w] that covers the whole input onto the image [image_height, image_width].
+    def map_to_image(self, dense: npt.NDArray[Any], interpolation: int = cv2.INTER_LINEAR) -> Floats:
+        """Map a dense map [h, w] that covers the whole input onto the image, f32 [image_height, image_width].
 
-        What the network did not see (outside a centre crop) becomes 0; what lay in the padding is dropped.
+        ``interpolation`` is cv2.INTER_LINEAR or cv2.INTER_NEAREST. What the network did not see (outside a centre
+        crop) becomes 0; what lay in the padding is dropped.
         """
-        height, width = dense.shape
-        to_map = np.array([width / self.input_width, height / self.input_height], np.float64)
-        scale, offset = self._scale * to_map, self._offset * to_map
-        # warpAffine samples at integer positions, which are pixel centres: x_map + ½ = (x_image + ½) * scale + offset.
-        shift = scale * 0.5 + offset - 0.5
-        matrix = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]], np.float64)
-        mapped = cv2.warpAffine(
-            dense,
-            matrix,
-            (self.image_width, self.image_height),
-            flags=interpolation | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
+        projection = self.projection(dense.shape[0], dense.shape[1])
+        sample = projection.nearest if interpolation == cv2.INTER_NEAREST else projection.linear
+        part = sample(dense, projection.seen).astype(np.float32, copy=False)
+        if part.shape == (self.image_height, self.image_width):
+            return part
+        mapped = np.zeros((self.image_height, self.image_width), np.float32)
+        mapped[projection.seen] = part
+        return mapped
+
+    def projection(self, height: int, width: int) -> Projection:
+        """How a map [height, width] that covers the whole input lies on the image: for parts of `map_to_image`."""
+        to_map_x, to_map_y = width / self.input_width, height / self.input_height
+        return Projection(
+            Axis.of(self.image_height, height, self.scale_y * to_map_y, self.offset_y * to_map_y),
+            Axis.of(self.image_width, width, self.scale_x * to_map_x, self.offset_x * to_map_x),
+            Window(*self.seen),
         )
-        return self._forget_unseen(mapped.astype(np.float32, copy=False))
 
     @property
     def seen(self) -> tuple[slice, slice]:
@@ -181,15 +187,6 @@ class Geometry:
         low = np.clip(np.round(-self._offset / self._scale).astype(int), 0, image - 1)
         high = np.clip(np.round((size - self._offset) / self._scale).astype(int), low + 1, image)
         return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
-
-    def _forget_unseen(self, mapped: Floats) -> Floats:
-        """Set to 0, in place, what lies outside the part of the image that the network saw."""
-        rows, columns = self.seen
-        mapped[: rows.start] = 0
-        mapped[rows.stop :] = 0
-        mapped[:, : columns.start] = 0
-        mapped[:, columns.stop :] = 0
-        return mapped
 
     @property
     def _scale(self) -> npt.NDArray[np.float64]:

@@ -16,3 +16,5 @@ class Task(StrEnum):
     KEYPOINTS = "keypoints"
     RESTORE = "restore"
     CLASSIFY_VIDEO = "classify-video"
+    EXPLAIN = "explain"
+    """Asked of a model for classify: no card has it."""

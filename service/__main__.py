@@ -14,11 +14,15 @@ from pydantic_settings import CliApp, SettingsError
 from rich.logging import RichHandler
 
 from service.allocator import keep_freed_memory
-from service.api.rest.wire import BoundedProtocol
+from service.api.grpc.server import AddressTaken
+from service.api.rest.wire import BoundedProtocol, StreamProtocol
 from service.app import Application
 from service.settings import Settings
 
 _log = logging.getLogger("vitrail")
+
+_NOT_STARTED = 3
+"""The exit status of a service that could not listen; uvicorn's own."""
 
 
 class Server(uvicorn.Server):
@@ -27,6 +31,8 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, application: Application) -> None:
         super().__init__(config)
         self._application = application
+        self.failed = False
+        """It could not listen where it was to."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and tell where: port 0 means any that is free."""
@@ -35,6 +41,24 @@ class Server(uvicorn.Server):
             for listener in server.sockets:
                 host, port = listener.getsockname()[:2]
                 _log.info("listening on http://%s", f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        if not self.should_exit:
+            await self._listen_grpc()
+
+    async def _listen_grpc(self) -> None:
+        try:
+            await self._application.listen_grpc()
+        except AddressTaken as error:
+            _log.error("%s; --grpc-port names another port", error)
+            self.failed = self.should_exit = True
+            await self.shutdown()
+            return
+        _log.info("listening for gRPC on port %d", self._application.grpc.port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let REST and gRPC finish at the same time."""
+        ending = asyncio.create_task(self._application.grpc.stop(self._application.settings.drain_timeout_s))
+        await super().shutdown(sockets)
+        await ending
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal begins the drain, a second one ends at once.
@@ -45,6 +69,7 @@ class Server(uvicorn.Server):
         del sig, frame
         if self._application.draining:
             self.force_exit = True
+            self._application.grpc.abandon()
             self._stop()
             return
         self._application.draining = True
@@ -70,7 +95,13 @@ def main() -> None:
         port=settings.port,
         loop="uvloop",
         http=BoundedProtocol,
-        ws="none",
+        ws=StreamProtocol,
+        ws_max_size=settings.max_body_bytes,
+        # Pings keep proxies from closing a quiet stream. Pongs stand behind the frames that a busy stream does not read
+        # yet, so a late one means nothing; callers that are gone are found by the pauses that a stream allows.
+        ws_ping_timeout=None,
+        # Encoded images do not get smaller.
+        ws_per_message_deflate=False,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -81,6 +112,8 @@ def main() -> None:
     if server.force_exit:
         application.abandon()
         sys.exit(1)
+    if server.failed:
+        sys.exit(_NOT_STARTED)
 
 
 def _read_settings() -> Settings:
@@ -97,6 +130,9 @@ def _read_settings() -> Settings:
 
 
 def _explain(problem: ErrorDetails) -> str:
+    if not problem["loc"]:
+        # It is about several settings, and names them.
+        return problem["msg"].removeprefix("Value error, ")
     field, *within = (str(part) for part in problem["loc"])
     where = f" ({'.'.join(within)})" if within else ""
     return f"--{field.replace('_', '-')} or VITRAIL_{field.upper()}{where}: {problem['msg']}"

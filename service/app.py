@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -16,19 +15,29 @@ from starlette.responses import Response
 from contract.card import ModelCard, Platform
 from contract.image import DecodeLimits
 from contract.repository import Repository
+from service.api.grpc.frames import FrameStreams
+from service.api.grpc.inference_protocol import InferenceProtocolCalls
+from service.api.grpc.server import GrpcLimits, GrpcServer
+from service.api.grpc.vision import VisionCalls
 from service.api.rest.admin import AdminRoutes, limits_of
 from service.api.rest.body import BodyLimits
+from service.api.rest.document import complete_document
 from service.api.rest.health import HealthRoutes
 from service.api.rest.inference_protocol import InferenceProtocolRoutes
+from service.api.rest.misses import missed
 from service.api.rest.models import ModelRoutes
 from service.api.rest.pages import PageFiles
 from service.api.rest.pages import router as pages_router
 from service.api.rest.predict import PredictRoutes, request_id_of
-from service.api.rest.problems import http_problem, problem
+from service.api.rest.problems import STATUS, problem
+from service.api.websocket import StreamLimits, StreamRoute
 from service.engines.base import Engine
 from service.engines.batcher import Batcher, BatcherGauges
 from service.engines.cpus import available_cpus
 from service.engines.onnx import OnnxEngine, UnusableModel
+from service.engines.triton.errors import TritonRefused
+from service.engines.triton.events import TritonEvents
+from service.engines.triton.pool import TritonPool
 from service.errors import ErrorKind, ServiceError
 from service.inference import Inference
 from service.priority import LOADING, patient_threads
@@ -44,9 +53,6 @@ from service.security import AdminAccess
 from service.settings import Settings
 from service.telemetry import Telemetry, VersionMetrics
 from service.tensor_inference import TensorInference
-
-if TYPE_CHECKING:
-    from service.engines.triton.pool import TritonPool
 
 _log = logging.getLogger("vitrail")
 
@@ -97,6 +103,7 @@ class Application:
         self.inference.observer = self.rollout
         self.draining = False
         self.asgi = self._build()
+        self.grpc = self._build_grpc()
 
     @asynccontextmanager
     async def life(self, _: FastAPI) -> AsyncIterator[None]:
@@ -113,6 +120,7 @@ class Application:
             task.add_done_callback(_tell_of_an_end)
         yield
         self.draining = True
+        await self.grpc.stop(self.settings.drain_timeout_s)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -124,6 +132,11 @@ class Application:
             await self.triton.close()
         for threads in self._pools:
             threads.shutdown()
+
+    async def listen_grpc(self) -> None:
+        """Answer gRPC calls from now on, until the end of `life`; AddressTaken if nobody can listen there."""
+        host = self.settings.host
+        await self.grpc.start(f"{f'[{host}]' if ':' in host else host}:{self.settings.grpc_port_used}")
 
     def abandon(self) -> None:
         """Let go of all work that has not begun, after a shutdown that was not to wait; what runs is waited for."""
@@ -159,8 +172,6 @@ class Application:
         del metrics  # Triton counts its batches itself.
         if self.triton is None:
             raise RuntimeError("there is no Triton")
-        from service.engines.triton.errors import TritonRefused  # noqa: PLC0415  its client is an extra
-
         try:
             return await self.triton.open(
                 card, max_queue=self.settings.max_queue, max_batch_size=self.settings.max_batch_size
@@ -224,8 +235,10 @@ class Application:
             lambda: self.draining,
         )
         health = HealthRoutes(self.registry, self.telemetry, lambda: self.draining)
+        streams = StreamRoute(self.inference, self.telemetry, StreamLimits(settings.default_timeout_s), STATUS)
         for router in (
             predict.router(),
+            streams.router(),
             models.router(),
             admin.router(),
             protocol.router(),
@@ -234,18 +247,33 @@ class Application:
         ):
             app.include_router(router)
         app.mount("/web", PageFiles())
+        complete_document(app, keyed=settings.admin_key is not None)
         app.add_exception_handler(HTTPException, _unknown_route)
         app.add_exception_handler(Exception, _unforeseen)
         return app
 
+    def _build_grpc(self) -> GrpcServer:
+        settings = self.settings
+        calls = VisionCalls(self.inference, self.telemetry, self.workers, settings.default_timeout_s)
+        streams = FrameStreams(self.inference, self.telemetry, settings.default_timeout_s, settings.body_timeout_s)
+        protocol = InferenceProtocolCalls(
+            TensorInference(self.inference),
+            self.registry,
+            self.telemetry,
+            self.workers,
+            settings.default_timeout_s,
+            settings.body_timeout_s,
+            self._takes_requests,
+        )
+        limits = GrpcLimits(settings.max_body_bytes, settings.max_grpc_calls)
+        return GrpcServer(calls, streams, (protocol,), limits, self._takes_requests)
 
-def _triton(settings: Settings, telemetry: Telemetry) -> "TritonPool":
-    """The Tritons of the settings; ValueError where their client is not installed."""
-    try:
-        from service.engines.triton.events import TritonEvents  # noqa: PLC0415  its client is an extra
-        from service.engines.triton.pool import TritonPool  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise ValueError(f"--engine triton needs {error.name}: pip install 'vitrail[triton]'") from error
+    def _takes_requests(self) -> bool:
+        return self.registry.ready and not self.draining
+
+
+def _triton(settings: Settings, telemetry: Telemetry) -> TritonPool:
+    """The Tritons of the settings."""
     events = TritonEvents(
         replica=lambda address, up: telemetry.replicas.labels(address).set(up),
         retried=lambda cause: telemetry.retries.labels(cause).inc(),
@@ -266,10 +294,7 @@ def _tell_of_an_end(task: "asyncio.Task[None]") -> None:
 async def _unknown_route(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         return await _unforeseen(request, error)
-    response = http_problem(error.status_code, request_id_of(request))
-    # 405 says which methods there are.
-    response.headers.update(error.headers or {})
-    return response
+    return missed(request, error)
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ from contract.image import DecodeLimits, ImageTooLarge, InvalidImage, decode
 from contract.preprocess import Geometry, Pixels, PreprocessSpec, preprocess
 from contract.task import Task
 from contract.tasks.definition import InvalidParameter, Parameters, TaskDefinition, UnusableOutput
+from contract.tasks.table import TASKS
 from service.engines.base import Inferred
 from service.errors import ErrorKind, ServiceError, deadline_exceeded, invalid_parameters, overloaded
 from service.registry.registry import NotResident, Registry
@@ -117,7 +118,7 @@ class Inference:
     async def predict(self, query: Query) -> Answer:
         """Answer a query, or raise ServiceError; one bad image fails the whole query and is named."""
         resolved = await self.resolve(query.task, query.model, query.metadata, query.deadline)
-        parameters = parse_parameters(resolved.version.task, query.parameters)
+        parameters = parse_parameters(TASKS[query.task], query.parameters)
         with self.permit(len(query.images)):
             try:
                 return await self._answer(query, resolved, parameters)
@@ -250,15 +251,17 @@ class Inference:
         inferred: list[Inferred],
     ) -> list[Any]:
         begun = time.monotonic()
+        # The version's own, but where it is to explain its answer.
+        task = TASKS[query.task]
 
         def run() -> list[Any]:
             return [
-                version.task.postprocess(answer.outputs, item.geometry, version.card, version.settings, parameters)
+                task.postprocess(answer.outputs, item.geometry, version.card, version.settings, parameters)
                 for item, answer in zip(prepared, inferred, strict=True)
             ]
 
         try:
-            if version.task.dense:
+            if task.dense:
                 results = await asyncio.get_running_loop().run_in_executor(self._workers, run)
             else:
                 results = run()
@@ -284,7 +287,7 @@ def _explain(error: ValidationError, task: TaskDefinition) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = ", ".join(task.parameters.model_fields)
+        known = ", ".join(field.alias or name for name, field in task.parameters.model_fields.items())
         return f"{task.task} has no parameter {name[:_SHOWN]!r}; it has {known}"
     return f"{name}: {first['msg']}"
 

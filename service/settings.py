@@ -1,14 +1,15 @@
 """Every knob of the service, once: its name, environment variable, flag, default and explanation."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ByteSize, Field, SecretStr
+from pydantic import ByteSize, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.task import Task
 
 _MIB = 1 << 20
+_LAST_PORT = 65_535
 
 
 class Settings(BaseSettings):
@@ -26,7 +27,15 @@ class Settings(BaseSettings):
 
     repository: Annotated[Path, Field(description="Folder of the model repository.")] = Path("model_repository")
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")] = 8000
+    port: Annotated[int, Field(ge=0, le=_LAST_PORT, description="Port to listen on; 0 takes a free one.")] = 8000
+
+    grpc_port: Annotated[
+        int | None,
+        Field(ge=0, le=_LAST_PORT, description="Port for gRPC; 0 takes a free one. Default: the one after --port."),
+    ] = None
+    max_grpc_calls: Annotated[
+        int, Field(ge=1, description="gRPC calls and streams under way at the same time; more are refused.")
+    ] = 1024
 
     engine: Annotated[
         Literal["embedded", "triton"],
@@ -106,3 +115,18 @@ class Settings(BaseSettings):
         Field(description="Key that calls which change something must bring; without one only callers here may."),
     ] = None
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$", description="debug … error.")] = "info"
+
+    @model_validator(mode="after")
+    def _grpc_has_a_port(self) -> Self:
+        if self.grpc_port is None and self.port == _LAST_PORT:
+            raise ValueError(f"--grpc-port is needed: there is none after port {self.port}")
+        if self.grpc_port == self.port and self.port:
+            raise ValueError(f"--grpc-port and --port are both {self.port}; each needs its own")
+        return self
+
+    @property
+    def grpc_port_used(self) -> int:
+        """Where gRPC is listened for: the setting, else the port after REST's; 0 for a free one."""
+        if self.grpc_port is not None:
+            return self.grpc_port
+        return self.port + 1 if self.port else 0

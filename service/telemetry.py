@@ -34,6 +34,10 @@ class Stages:
         times["total"] = round(sum(seconds.values()) * 1e3, 3)
         return times
 
+    def as_server_timing(self) -> str:
+        """By stage, as the header ``Server-Timing`` has them."""
+        return ", ".join(f"{stage};dur={getattr(self, stage) * 1e3:.3f}" for stage in STAGES)
+
 
 @dataclass(frozen=True, slots=True)
 class VersionMetrics:

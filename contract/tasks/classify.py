@@ -1,5 +1,7 @@
 """Classify: which of the known classes does the image show?"""
 
+from enum import StrEnum
+
 import numpy as np
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -19,6 +21,21 @@ from contract.tasks.definition import (
     score_of,
 )
 
+EXPLAINED, HEAT = "explained", "heat"
+"""Two more outputs of a model that can explain its answers: i32 [K], its most probable classes in order, and f32
+[K,h,w], for each of them a map over the network's input whose larger values speak more for the class."""
+
+
+class ExplanationMethod(StrEnum):
+    """How a model's heat maps come about."""
+
+    CAM = "cam"
+    """Class activation mapping (Zhou et al., 2016)."""
+    GRAD_CAM = "grad-cam"
+    """CAM with the class's gradient in place of the last layer's weights (Selvaraju et al., 2017)."""
+    LEGRAD = "legrad"
+    """The gradient of every layer's attention maps (Bousselham et al., 2024)."""
+
 
 class ClassifyParameters(Parameters):
     """What a caller may ask."""
@@ -32,6 +49,8 @@ class ClassifySettings(Settings):
 
     multi_label: bool = False
     """Each class has a probability of its own (a sigmoid's): any number may apply, and their sum is not 1."""
+    explanation: ExplanationMethod | None = None
+    """Where the model has heat maps, what kind they are of."""
 
 
 class ClassScore(TypedDict):
@@ -75,6 +94,6 @@ CLASSIFY = TaskDefinition(
     parameters=ClassifyParameters,
     settings=ClassifySettings,
     result=ClassifyResult,
-    output_sets=(frozenset({"probabilities"}),),
+    output_sets=(frozenset({"probabilities"}), frozenset({"probabilities", EXPLAINED, HEAT})),
     postprocess=postprocess,
 )

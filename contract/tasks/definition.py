@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from contract.card import ModelCard
@@ -15,6 +15,9 @@ from contract.task import Task
 
 Outputs = Mapping[str, npt.NDArray[Any]]
 """The output tensors of one image, by name, without the batch axis."""
+
+Binary = Annotated[bytes, WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
+"""Bytes of a result: gRPC carries them as they are, JSON in base64."""
 
 
 class UnusableOutput(ValueError):
@@ -29,6 +32,10 @@ class Parameters(BaseModel):
     """What a caller may ask of a task; unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def for_picture(self) -> dict[str, Any]:
+        """The parameters to change where the answer is only drawn, so that it is made and read in the least time."""
+        return {}
 
 
 class Settings(BaseModel):
@@ -103,10 +110,15 @@ def label_indices(card: ModelCard, labels: tuple[str, ...] | None) -> frozenset[
     return frozenset(index for index, label in enumerate(card.labels) if label in labels)
 
 
+_LARGEST = 1e34
+"""No model means a larger number, and what is done with smaller ones stays within float32."""
+
+
 def finite(name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The values, unless one is NaN or infinite."""
-    if not np.isfinite(values).all():
-        raise UnusableOutput(f"the model put out values in {name} that are not numbers")
+    """The values, unless one is NaN, infinite, or so large that nothing can be made of it."""
+    # NaN is neither smaller nor larger.
+    if not (values.min(initial=0) > -_LARGEST and values.max(initial=0) < _LARGEST):
+        raise UnusableOutput(f"the model put out values in {name} that are not numbers, or beyond all measure")
     return values
 
 
@@ -114,6 +126,18 @@ def box_of(corners: Floats) -> Box:
     """A box f32 [4] as the answer shows it, to a hundredth of a pixel."""
     x1, y1, x2, y2 = (round(float(corner), 2) for corner in corners)
     return {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
+
+
+def boxes_of(corners: Floats) -> list[Box]:
+    """Boxes f32 [N, 4] as the answer shows them, to a hundredth of a pixel."""
+    rounded = corners.astype(np.float64).round(2).tolist()
+    return [{"x1": x1, "y1": y1, "x2": x2, "y2": y2} for x1, y1, x2, y2 in rounded]
+
+
+def scores_of(values: Floats) -> list[float]:
+    """Scores f32 [N] as the answer shows them, to a millionth."""
+    scores: list[float] = values.astype(np.float64).round(6).tolist()
+    return scores
 
 
 def score_of(value: float) -> float:

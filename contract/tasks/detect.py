@@ -18,11 +18,11 @@ from contract.tasks.definition import (
     Probability,
     Settings,
     TaskDefinition,
-    box_of,
+    boxes_of,
     finite,
     label_indices,
     label_of,
-    score_of,
+    scores_of,
 )
 
 
@@ -81,12 +81,12 @@ def postprocess(
     """Boxes f32 [N,4] (xyxy, 0…1 of the input), scores f32 [N], labels i32 [N] → objects in image pixels."""
     threshold = settings.score_threshold if parameters.score_threshold is None else parameters.score_threshold
     slots = select(outputs, threshold, label_indices(card, parameters.labels), parameters.max_objects)
-    boxes = geometry.boxes_to_image(finite("boxes", outputs["boxes"][slots]))
-    scores, labels = outputs["scores"][slots].tolist(), outputs["labels"][slots].tolist()
+    boxes = boxes_of(geometry.boxes_to_image(finite("boxes", outputs["boxes"][slots])))
+    scores, labels = scores_of(outputs["scores"][slots]), outputs["labels"][slots].tolist()
     return {
         "image": {"width": geometry.image_width, "height": geometry.image_height},
         "objects": [
-            {"label": label_of(card, label), "index": label, "score": score_of(score), "box": box_of(box)}
+            {"label": label_of(card, label), "index": label, "score": score, "box": box}
             for label, score, box in zip(labels, scores, boxes, strict=True)
         ],
     }

@@ -1,15 +1,15 @@
 """Embed: the image as a vector, for search and comparison."""
 
-from base64 import b64encode
 from enum import StrEnum
 
 import numpy as np
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from contract.card import ModelCard
 from contract.preprocess import Geometry
 from contract.task import Task
-from contract.tasks.definition import ImageSize, Outputs, Parameters, Settings, TaskDefinition, finite
+from contract.tasks.definition import Binary, ImageSize, Outputs, Parameters, Settings, TaskDefinition, finite
 
 
 class Encoding(StrEnum):
@@ -22,10 +22,12 @@ class Encoding(StrEnum):
 class EmbedParameters(Parameters):
     """What a caller may ask."""
 
-    normalize: bool = True
-    """Scale the vector to length 1, so that a dot product is the cosine."""
-    encoding: Encoding = Encoding.JSON
-    """``base64``: little-endian float32, about a third of the size."""
+    normalize: bool = Field(
+        default=True, description="Scale the vector to length 1, so that a dot product is the cosine."
+    )
+    encoding: Encoding = Field(
+        default=Encoding.JSON, description="base64: little-endian float32, about a third of the size."
+    )
 
 
 class EmbedSettings(Settings):
@@ -33,10 +35,10 @@ class EmbedSettings(Settings):
 
 
 class EmbedResult(TypedDict):
-    """The vector, as a list of numbers or as base64 of little-endian float32."""
+    """The vector, as a list of numbers or as the bytes of little-endian float32."""
 
     image: ImageSize
-    embedding: list[float] | str
+    embedding: list[float] | Binary
     dimension: int
 
 
@@ -50,9 +52,7 @@ def postprocess(
         vector = (vector.astype(np.float64) / length).astype("<f4")
     return {
         "image": {"width": geometry.image_width, "height": geometry.image_height},
-        "embedding": vector.tolist()
-        if parameters.encoding is Encoding.JSON
-        else b64encode(vector.tobytes()).decode("ascii"),
+        "embedding": vector.tolist() if parameters.encoding is Encoding.JSON else vector.tobytes(),
         "dimension": len(vector),
     }
 

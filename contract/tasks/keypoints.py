@@ -15,9 +15,9 @@ from contract.tasks.definition import (
     Probability,
     Settings,
     TaskDefinition,
-    box_of,
+    boxes_of,
     finite,
-    score_of,
+    scores_of,
 )
 from contract.tasks.detect import select
 
@@ -77,13 +77,15 @@ def postprocess(
     if "boxes" in outputs:
         boxes = geometry.boxes_to_image(finite("boxes", outputs["boxes"][slots]))
     else:
-        boxes = np.array([_box_around(person, settings.keypoint_threshold) for person in points], np.float32)
-    scores = outputs["scores"][slots].tolist()
+        around = [_box_around(person, settings.keypoint_threshold) for person in points]
+        boxes = np.array(around, np.float32).reshape(-1, 4)
     return {
         "image": {"width": geometry.image_width, "height": geometry.image_height},
         "people": [
-            {"score": score_of(score), "box": box_of(box), "keypoints": _keypoints(person, settings.names)}
-            for score, box, person in zip(scores, boxes, points, strict=True)
+            {"score": score, "box": box, "keypoints": person}
+            for score, box, person in zip(
+                scores_of(outputs["scores"][slots]), boxes_of(boxes), _keypoints(points, settings.names), strict=True
+            )
         ],
     }
 
@@ -95,15 +97,15 @@ def _box_around(person: Floats, threshold: float) -> Floats:
     return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
-def _keypoints(person: Floats, names: tuple[str, ...]) -> list[Keypoint]:
+def _keypoints(people: Floats, names: tuple[str, ...]) -> list[list[Keypoint]]:
+    """The key points of people f32 [N, K, 3]."""
+    # To a hundredth of a pixel, and the score to a millionth.
+    exact = people.astype(np.float64)
+    rounded = np.concatenate([exact[:, :, :2].round(2), exact[:, :, 2:].round(6)], axis=2).tolist()
+    known = (*names, *map(str, range(len(names), people.shape[1])))
     return [
-        {
-            "name": names[index] if index < len(names) else str(index),
-            "x": round(x, 2),
-            "y": round(y, 2),
-            "score": score_of(score),
-        }
-        for index, (x, y, score) in enumerate(person.tolist())
+        [{"name": name, "x": x, "y": y, "score": score} for name, (x, y, score) in zip(known, person, strict=False)]
+        for person in rounded
     ]
 
 

@@ -1,7 +1,6 @@
 """The forms in which a dense map or a picture travels: a PNG, or NumPy's own file format."""
 
 import io
-from base64 import b64decode, b64encode
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from contract.preprocess import Floats, Pixels
-from contract.tasks.definition import Parameters
+from contract.tasks.definition import Binary, Parameters
 
 GreyDepth = Literal[8, 16]
 """Bits of a grey picture's pixels."""
@@ -32,19 +31,23 @@ class MapParameters(Parameters):
         default=MapEncoding.PNG, description="png: a picture; npy: the numbers themselves, as numpy.save writes them."
     )
 
+    def for_picture(self) -> dict[str, Any]:
+        """The numbers themselves need no packing."""
+        return {"encoding": MapEncoding.NPY}
+
 
 _LEAST_SPAN = 1e-30
 
 
 class DenseMap(TypedDict):
-    """A map or a picture as a file in base64.
+    """A map or a picture as a file.
 
     In a PNG, black stands for the value ``min`` and white for ``max``, evenly between; in an NPY the values stand
     themselves, and none lies outside ``min`` and ``max``.
     """
 
     format: Literal["png", "npy"]
-    data: str
+    data: Binary
     min: float
     max: float
 
@@ -83,24 +86,23 @@ def decode_pixels(dense: DenseMap) -> Pixels:
     return array if dense["format"] == "npy" else np.ascontiguousarray(array[:, :, ::-1])
 
 
-def _npy(array: npt.NDArray[Any]) -> str:
+def _npy(array: npt.NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
-    return b64encode(buffer.getbuffer()).decode("ascii")
+    return buffer.getvalue()
 
 
-def _png(pixels: npt.NDArray[Any]) -> str:
+def _png(pixels: npt.NDArray[Any]) -> bytes:
     ok, png = cv2.imencode(".png", pixels)
     if not ok:
         raise RuntimeError("OpenCV could not write a PNG")
-    return b64encode(png.tobytes()).decode("ascii")
+    return png.tobytes()
 
 
 def _read(dense: DenseMap) -> npt.NDArray[Any]:
-    data = b64decode(dense["data"])
     if dense["format"] == "npy":
-        return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        return np.asarray(np.load(io.BytesIO(dense["data"]), allow_pickle=False))
+    picture = cv2.imdecode(np.frombuffer(dense["data"], np.uint8), cv2.IMREAD_UNCHANGED)
     if picture is None:
         raise ValueError("the map's data are no PNG")
     return picture

@@ -7,6 +7,7 @@ from contract.tasks.definition import TaskDefinition
 from contract.tasks.depth import DEPTH
 from contract.tasks.detect import DETECT
 from contract.tasks.embed import EMBED
+from contract.tasks.explain import EXPLAIN
 from contract.tasks.keypoints import KEYPOINTS
 from contract.tasks.matte import MATTE
 from contract.tasks.regions import REGIONS
@@ -26,5 +27,6 @@ TASKS: dict[Task, TaskDefinition] = {
         KEYPOINTS,
         RESTORE,
         CLASSIFY_VIDEO,
+        EXPLAIN,
     )
 }

@@ -6,12 +6,13 @@ from types import MappingProxyType
 
 from contract.task import Task
 from service.errors import ErrorKind, ServiceError
-from service.registry.routing import STABLE, Selector, default_model, parse_selector
+from service.registry.routing import STABLE, Selector, answers, default_model, parse_selector
 from service.registry.traffic import ModelTraffic, Routing, choose, point_of, sticky_key
 from service.registry.version import LoadedVersion, Resolved, Version, VersionState
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _UNROUTED = ModelTraffic()
+_TO_EXPLAIN = "build a classifier with `vitrail-build build NAME --explain`"
 _LOADING = "models are still being loaded; see /readyz"
 
 
@@ -132,11 +133,12 @@ class Registry:
         if versions is None:
             raise ServiceError(ErrorKind.MODEL_NOT_FOUND, f"there is no model {selector.name!r}; see /v1/models")
         found = self._find(selector, versions, metadata)
-        if task is not None and found.version.card.task is not task:
-            raise ServiceError(
-                ErrorKind.MODEL_NOT_FOUND,
-                f"{selector.name} is a model for {found.version.card.task}, not for {task}; see /v1/models",
-            )
+        card = found.version.card
+        if task is not None and not answers(card, task):
+            told = f"{card.name} is a model for {card.task}, not for {task}; see /v1/models"
+            if task is Task.EXPLAIN and card.task is Task.CLASSIFY:
+                told = f"{card.name} was not built to explain its answers: {_TO_EXPLAIN}"
+            raise ServiceError(ErrorKind.MODEL_NOT_FOUND, told)
         return found
 
     def _default_selector(self, task: Task) -> Selector:
@@ -144,6 +146,9 @@ class Registry:
             return parse_selector(name)
         if not self.settled:
             raise ServiceError(ErrorKind.VERSION_NOT_READY, _LOADING)
+        if task is Task.EXPLAIN:
+            told = f"no model that can explain its answers is ready: {_TO_EXPLAIN}"
+            raise ServiceError(ErrorKind.MODEL_NOT_FOUND, told)
         raise ServiceError(ErrorKind.MODEL_NOT_FOUND, f"no model for {task} is ready; see /v1/models")
 
     def _find(self, selector: Selector, versions: dict[int, Version], metadata: Mapping[str, str]) -> Resolved:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from contract.card import ModelCard, Supervision
 from contract.task import Task
+from contract.tasks.explain import can_explain
 from service.errors import invalid_parameters
 
 STABLE = "stable"
@@ -35,6 +36,11 @@ def parse_selector(text: str) -> Selector:
     return Selector(found["name"], found["alias"], int(version) if version else None)
 
 
+def answers(card: ModelCard, task: Task) -> bool:
+    """Whether a model answers a task: its own, or that of explaining its answers."""
+    return can_explain(card) if task is Task.EXPLAIN else card.task is task
+
+
 def default_model(task: Task, cards: Iterable[ModelCard]) -> str | None:
     """The model that answers a task when none is named.
 
@@ -43,6 +49,6 @@ def default_model(task: Task, cards: Iterable[ModelCard]) -> str | None:
     ranked = sorted(
         (not card.provenance.trained, card.provenance.supervision is not Supervision.FULL, card.name)
         for card in cards
-        if card.task is task
+        if answers(card, task)
     )
     return ranked[0][2] if ranked else None

@@ -4,7 +4,6 @@ Both versions are peers: neither is the truth. So each task's ``share`` is the s
 that say so in their name (``missed``, ``extra``, ``abs_rel``) have a direction.
 """
 
-from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import fsum, log10
@@ -235,8 +234,8 @@ def _embed(reference: EmbedResult, candidate: EmbedResult) -> Disagreement:
 
 def _vector(result: EmbedResult) -> Numbers:
     embedding = result["embedding"]
-    if isinstance(embedding, str):
-        return np.frombuffer(b64decode(embedding), "<f4").astype(np.float64)
+    if isinstance(embedding, bytes):
+        return np.frombuffer(embedding, "<f4").astype(np.float64)
     return np.array(embedding, np.float64)
 
 

@@ -7,7 +7,9 @@ from pydantic import TypeAdapter
 
 from contract.card import ModelCard
 from contract.preprocess import Geometry, PadAnchor, Resize
-from contract.tasks.definition import TaskDefinition
+from contract.tasks.definition import ImageSize, TaskDefinition
+from contract.tasks.mask_choice import MaskWish, encode_masks
+from contract.tasks.masks import BoolMask, Cutout, MaskFormat
 from tests.cards import a_card, a_spec
 
 WIDE = a_spec(height=100, width=100)
@@ -37,3 +39,14 @@ def answer(
     )
     TypeAdapter(definition.result).validate_python(result, strict=True)
     return result
+
+
+def size_of(mask: BoolMask) -> ImageSize:
+    """The size of an image that a mask bool [H, W] is of."""
+    return {"width": mask.shape[1], "height": mask.shape[0]}
+
+
+def mask_as(form: MaskFormat, mask: BoolMask, **wish: Any) -> Any:
+    """A mask bool [H, W] in one of the forms that each mask has for itself."""
+    cutout = Cutout.of(mask, 0, 0, size_of(mask)) or Cutout(mask, 0, 0, size_of(mask))
+    return encode_masks([cutout], size_of(mask), MaskWish(form, **wish)).masks[0]

@@ -97,20 +97,20 @@ def test_the_version(instructions: list[str], project: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("device", ["cpu", "gpu"])
-@pytest.mark.parametrize(("target", "own"), [("gateway", "triton"), ("builder", "build")])
+@pytest.mark.parametrize(("target", "own"), [("gateway", set()), ("builder", {"build"})])
 def test_the_extras_are_those_of_the_package(
     target: str, own: str, device: str, stages: dict[str, list[str]], project: dict[str, Any]
 ) -> None:
     """Each image takes its own extra and the engine's that DEVICE chooses, and the package has both."""
     (install,) = (line for line in stages[f"{target}-libraries"] if " install " in line)
     extras = install.replace("${DEVICE}", device).split('".[')[1].split(']"')[0].split(",")
-    assert set(extras) == {device, own} <= set(project["optional-dependencies"])
+    assert set(extras) == {device, *own} <= set(project["optional-dependencies"])
 
 
 def test_the_gateway_needs_no_training_library(project: dict[str, Any]) -> None:
     """Following what its libraries need never leads to PyTorch or to a tool of the builder."""
     extras = project["optional-dependencies"]
-    ahead = [Requirement(text) for text in (*project["dependencies"], *extras["cpu"], *extras["triton"])]
+    ahead = [Requirement(text) for text in (*project["dependencies"], *extras["cpu"])]
     found: set[str] = set()
     while ahead:
         requirement = ahead.pop()

@@ -29,6 +29,13 @@ class Gateway:
         """The port of ``url``."""
         return int(self.url.rsplit(":", 1)[1])
 
+    @property
+    def grpc_address(self) -> str:
+        """Where it answers gRPC."""
+        found = re.search(r"listening for gRPC on port (\d+)", self.log.read_text())
+        assert found is not None
+        return f"127.0.0.1:{found[1]}"
+
     def figure(self, name: str, **labels: str) -> float:
         """The sum of the samples of that name that have these labels."""
         families = text_string_to_metric_families(httpx.get(f"{self.url}/metrics", timeout=30).text)

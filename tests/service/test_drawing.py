@@ -8,13 +8,17 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from contract.image import DecodeLimits, decode
 from contract.preprocess import Pixels
 from contract.task import Task
+from contract.tasks.definition import ImageSize, InvalidParameter
 from contract.tasks.maps import MapEncoding, encode_map, encode_pixels
-from contract.tasks.masks import MaskFormat, encode_mask
-from service.drawing import draw, encode_picture
+from contract.tasks.mask_choice import MaskWish, encode_masks
+from contract.tasks.masks import Cutout, MaskFormat
+from service.drawing import draw, encode_picture, render
+from tests.contract.answers import mask_as
 
-SIZES = [(1, 1), (40, 30), (640, 480), (3000, 100)]
+SIZES = [(1, 1), (40, 30), (64, 48), (640, 480), (3000, 100), (1, 20_000), (20_000, 1)]
 EMPTY: dict[Task, dict[str, Any]] = {
     Task.CLASSIFY: {"classes": []},
     Task.DETECT: {"objects": []},
@@ -56,8 +60,8 @@ def an_object(index: int, width: int, height: int) -> dict[str, Any]:
 def a_segment(index: int, width: int, height: int, form: MaskFormat = MaskFormat.RLE) -> dict[str, Any]:
     """An object with its mask; the first has no score, as classes of a semantic model have none."""
     segment = {**an_object(index, width, height), "area": 1}
-    if mask := encode_mask(a_mask(width, height), form):
-        segment["mask"] = mask
+    if form is not MaskFormat.NONE:
+        segment["mask"] = mask_as(form, a_mask(width, height))
     if index == 0:
         del segment["score"]
     return segment
@@ -96,6 +100,10 @@ def several(task: Task, width: int, height: int) -> dict[str, Any]:
         Task.KEYPOINTS: {"people": [a_person(width, height) for _ in range(3)]},
         Task.RESTORE: {"map": encode_pixels(255 - an_image(width, height), MapEncoding.PNG)},
         Task.CLASSIFY_VIDEO: {"classes": [an_object(index, width, height) for index in range(3)]},
+        Task.EXPLAIN: {
+            "class": {"label": "cat", "index": 3, "score": 0.5},
+            "map": encode_map(a_ramp(width, height), 0, 1, MapEncoding.PNG, bits=8),
+        },
     }[task]
 
 
@@ -108,7 +116,7 @@ def test_several_things_are_drawn_on_a_copy(task: Task, width: int, height: int)
     drawn = draw(task, image, several(task, width, height))
     assert (drawn.shape, drawn.dtype) == (image.shape, np.uint8)
     assert np.array_equal(image, before)
-    assert min(width, height) == 1 or not np.array_equal(drawn, image)
+    assert min(width, height) < 40 or not np.array_equal(drawn, image)
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
@@ -135,7 +143,8 @@ def test_a_mask_tints_its_pixels_and_no_others() -> None:
     mask = np.zeros((400, 400), np.bool_)
     mask[150:250, 150:250] = True
     box = {"x1": 150.0, "y1": 150.0, "x2": 250.0, "y2": 250.0}
-    segment = {"label": "a", "index": 0, "area": 10_000, "box": box, "mask": encode_mask(mask, MaskFormat.RLE)}
+    segment = {"label": "a", "index": 0, "score": 0.9, "area": 10_000, "box": box}
+    segment["mask"] = mask_as(MaskFormat.RLE, mask)
     drawn = draw(Task.SEGMENT, image, {"segments": [segment]})
     within, far = drawn[180:220, 180:220], drawn[300:, :]
     assert len(np.unique(within.reshape(-1, 3), axis=0)) == 1
@@ -143,13 +152,42 @@ def test_a_mask_tints_its_pixels_and_no_others() -> None:
     assert (far == 128).all()
 
 
-@pytest.mark.parametrize("form", [MaskFormat.POLYGON, MaskFormat.PNG, MaskFormat.NONE])
-def test_segments_without_run_lengths_keep_their_boxes(form: MaskFormat) -> None:
-    """Masks in another form, or none, leave the box and the label to be drawn."""
-    image = np.zeros((100, 100, 3), np.uint8)
-    drawn = draw(Task.SEGMENT, image, {"segments": [a_segment(1, 100, 100, form)]})
-    assert drawn.any()
-    assert not drawn[40:60, 40:60].any()
+@pytest.mark.parametrize("form", [MaskFormat.RLE, MaskFormat.PNG, MaskFormat.BITS, MaskFormat.POLYGON])
+@pytest.mark.parametrize("crop", [False, True])
+def test_every_form_of_mask_is_drawn_alike(form: MaskFormat, crop: bool) -> None:
+    """A mask looks the same in whatever form it comes, cut to its box or not."""
+    image = np.full((100, 100, 3), 90, np.uint8)
+    mask = np.zeros((100, 100), np.bool_)
+    mask[30:60, 20:80] = True
+    box = {"x1": 20.0, "y1": 30.0, "x2": 80.0, "y2": 60.0}
+    segment = {"label": "", "index": 0, "score": 1.0, "area": 1800, "box": box}
+    drawn = [
+        draw(Task.SEGMENT, image, {"segments": [{**segment, "mask": packed}]})
+        for packed in (mask_as(MaskFormat.RLE, mask), mask_as(form, mask, crop=crop))
+    ]
+    assert np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0][45:55, 60:75], image[45:55, 60:75])
+
+
+def test_a_palettes_masks_are_drawn() -> None:
+    """Masks of a palette are found in its picture."""
+    masks = np.zeros((2, 60, 80), np.bool_)
+    masks[0, 10:30, 10:30] = masks[1, 40:55, 50:75] = True
+    size: ImageSize = {"width": 80, "height": 60}
+    cutouts = [cutout for mask in masks if (cutout := Cutout.of(mask, 0, 0, size))]
+    encoded = encode_masks(cutouts, size, MaskWish(MaskFormat.PALETTE))
+    segments = [{**an_object(0, 80, 60), "mask": mask} for mask in encoded.masks]
+    bare = [{**an_object(0, 80, 60), "mask": mask_as(MaskFormat.RLE, mask)} for mask in masks]
+    drawn = draw(Task.SEGMENT, an_image(80, 60), {"segments": segments, "palette": encoded.palette})
+    assert np.array_equal(drawn, draw(Task.SEGMENT, an_image(80, 60), {"segments": bare}))
+
+
+def test_segments_without_masks_keep_their_boxes() -> None:
+    """Where there are no masks, the box and the label are drawn."""
+    image = np.zeros((200, 200, 3), np.uint8)
+    drawn = draw(Task.SEGMENT, image, {"segments": [a_segment(1, 200, 200, MaskFormat.NONE)]})
+    assert drawn[150, 50:151].any(axis=1).all()
+    assert not drawn[90:140, 60:140].any()
 
 
 def test_a_box_is_drawn_where_it_is() -> None:
@@ -213,3 +251,76 @@ def test_a_picture_is_encoded_in_its_colours(media_type: str, form: str, toleran
     with Image.open(io.BytesIO(encode_picture(red, media_type))) as picture:
         assert picture.format == form
         assert np.abs(np.asarray(picture.convert("RGB")).astype(int) - red).max() <= tolerance
+
+
+def test_nothing_is_written_where_it_cannot_be_read() -> None:
+    """A picture too small for letters has the box and nothing else; a larger one has the label too."""
+    for side, written in ((30, False), (300, True)):
+        image = np.zeros((side, side, 3), np.uint8)
+        drawn = draw(Task.DETECT, image, {"objects": [an_object(0, side, side)]}).any(axis=2)
+        edge = side // 4
+        drawn[edge : side - edge + 1, edge : side - edge + 1] = False
+        assert drawn.any() == written
+        assert np.array_equal(draw(Task.CLASSIFY, image, several(Task.CLASSIFY, side, side)), image) != written
+
+
+def test_a_long_label_is_shortened() -> None:
+    """A label longer than the picture is wide is cut, and stays within."""
+    image = np.zeros((300, 300, 3), np.uint8)
+    item = {**an_object(1, 300, 300), "box": {"x1": 0.0, "y1": 100.0, "x2": 20.0, "y2": 250.0}}
+    drawn = draw(Task.DETECT, image, {"objects": [item]}).any(axis=2)
+    (row,) = np.flatnonzero(drawn.sum(axis=1) == drawn.sum(axis=1).max())[:1]
+    assert 150 < drawn[row].sum() < 300
+
+
+def test_labels_leave_the_picture_to_be_seen() -> None:
+    """Ten thousand objects all have a box or its part of one, and labels cover no more than about a quarter."""
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 380, (10_000, 2))
+    objects = [
+        {"label": "thing", "index": 0, "score": 0.9, "box": {"x1": x, "y1": y, "x2": x + 20, "y2": y + 20}}
+        for x, y in corners
+    ]
+    items = [*objects[:50], *({**one, "box": {"x1": 0.0, "y1": 0.0, "x2": 1.0, "y2": 1.0}} for one in objects)]
+    few, many = (draw(Task.DETECT, np.zeros((400, 400, 3), np.uint8), {"objects": found}) for found in (items, objects))
+    assert many.any(axis=2).mean() > 0.5
+    assert few.any(axis=2).mean() < 0.45
+
+
+def test_a_box_along_the_edge_is_seen_whole() -> None:
+    """Of a box as large as the picture all four sides are within it."""
+    box = {"x1": 0.0, "y1": 0.0, "x2": 1000.0, "y2": 700.0}
+    item = {**an_object(0, 1000, 700), "label": "", "box": box}
+    drawn = draw(Task.DETECT, np.zeros((700, 1000, 3), np.uint8), {"objects": [item]}).any(axis=2)
+    assert drawn[-1, 100:-4].all()
+    assert drawn[100:-4, -1].all()
+    assert drawn[100:-4, 0].all()
+
+
+def test_heat_is_seen_where_it_is() -> None:
+    """Where the map is high the picture turns red, where it is low it does not; the class is written above."""
+    drawn = draw(Task.EXPLAIN, np.full((400, 400, 3), 128, np.uint8), several(Task.EXPLAIN, 400, 400)).astype(int)
+    redness = drawn[:, :, 0] - drawn[:, :, 2]
+    assert redness[300, 390] > 60
+    assert redness[300, 10] < 20
+    assert len(np.unique(drawn[:40].reshape(-1, 3), axis=0)) > len(np.unique(drawn[300:340].reshape(-1, 3), axis=0))
+
+
+@pytest.mark.parametrize("media_type", ["image/png", "image/jpeg"])
+@pytest.mark.parametrize("task", Task)
+def test_a_result_is_rendered_on_its_file(task: Task, media_type: str) -> None:
+    """From an encoded image and its result comes an encoded picture; an alpha channel is left out."""
+    rgba = np.dstack([an_image(64, 48), np.full((48, 64), 128, np.uint8)])
+    file = io.BytesIO()
+    Image.fromarray(rgba).save(file, "PNG")
+    for trimap in (False, True):
+        picture = render(task, file.getvalue(), several(task, 64, 48), media_type, DecodeLimits(), trimap=trimap)
+        assert decode(picture).shape == (48, 64, 3)
+
+
+def test_what_is_too_long_for_a_jpeg_is_the_callers_to_know() -> None:
+    """A picture longer than a JPEG can be is refused with a hint; as a PNG it is written."""
+    long = np.zeros((1, 70_000, 3), np.uint8)
+    with pytest.raises(InvalidParameter, match="image/png"):
+        encode_picture(long, "image/jpeg")
+    assert encode_picture(long, "image/png")

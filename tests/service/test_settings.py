@@ -18,6 +18,8 @@ KNOBS: dict[str, tuple[str, Any]] = {
     "repository": ("models", Path("models")),
     "host": ("0.0.0.0", "0.0.0.0"),  # noqa: S104 - nothing listens there
     "port": ("81", 81),
+    "grpc_port": ("82", 82),
+    "max_grpc_calls": ("8", 8),
     "routing_interval_s": ("0.5", 0.5),
     "repository_interval_s": ("0.25", 0.25),
     "memory_limit": ("1GiB", 2**30),
@@ -167,3 +169,17 @@ def test_help_lists_every_knob() -> None:
         assert re.search(rf" {flag(name)}[ ,]", words)
         assert f"[env: VITRAIL_{name.upper()}]" in words
         assert " ".join(str(field.description).split()) in words
+
+
+@pytest.mark.parametrize(
+    ("port", "grpc_port", "used"), [(8000, None, 8001), (8000, 9000, 9000), (0, None, 0), (80, 0, 0)]
+)
+def test_where_grpc_is_listened_for(port: int, grpc_port: int | None, used: int) -> None:
+    """Unless set, the port for gRPC is the one after REST's; where that is any free one, so is it."""
+    assert Settings(port=port, grpc_port=grpc_port).grpc_port_used == used
+
+
+def test_two_services_on_one_port() -> None:
+    """REST and gRPC on the same port make no sense."""
+    with pytest.raises(ValueError, match="are both 8000"):
+        Settings(port=8000, grpc_port=8000)

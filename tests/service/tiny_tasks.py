@@ -16,6 +16,7 @@ _FLOAT, _INT = TensorProto.FLOAT, TensorProto.INT32
 _DTYPES = {_FLOAT: DType.FLOAT32, _INT: DType.INT32, TensorProto.UINT8: DType.UINT8}
 
 A_TRIMAP = A_SPEC.model_copy(update={"trimap": True})
+BY_CAM = {"explanation": "cam"}
 A_CLIP = A_SPEC.model_copy(update={"frames": 4})
 
 
@@ -146,6 +147,38 @@ def trimap_model() -> onnx.ModelProto:
     )
 
 
+def explaining_model() -> onnx.ModelProto:
+    """Classify: each channel's share of the light; of the two largest, how far above the mean each place is."""
+    return _model(
+        [
+            helper.make_node("ReduceSum", ["pixels", "rows_and_columns"], ["light"], keepdims=0),
+            helper.make_node("ReduceSum", ["light", "channels"], ["all_light"], keepdims=1),
+            helper.make_node("Div", ["light", "all_light"], ["probabilities"]),
+            helper.make_node("TopK", ["probabilities", "two"], ["best", "places"], axis=-1),
+            helper.make_node("Cast", ["places"], ["explained"], to=_INT),
+            helper.make_node("OneHot", ["places", "classes", "off_and_on"], ["chosen"], axis=-1),
+            helper.make_node("Transpose", ["pixels"], ["planes"], perm=[0, 3, 1, 2]),
+            helper.make_node("AveragePool", ["planes"], ["cells"], kernel_shape=[2, 2], strides=[2, 2]),
+            helper.make_node("ReduceMean", ["planes", "rows_and_columns_of_planes"], ["mean"], keepdims=1),
+            helper.make_node("Sub", ["cells", "mean"], ["difference"]),
+            helper.make_node("Reshape", ["difference", "flat"], ["columns"]),
+            helper.make_node("MatMul", ["chosen", "columns"], ["rows"]),
+            helper.make_node("Reshape", ["rows", "grid"], ["heat"]),
+        ],
+        {"probabilities": (_FLOAT, [3]), "explained": (_INT, [2]), "heat": (_FLOAT, [2, SIDE // 2, SIDE // 2])},
+        {
+            "rows_and_columns": np.int64([1, 2]),
+            "rows_and_columns_of_planes": np.int64([2, 3]),
+            "channels": np.int64([1]),
+            "two": np.int64([2]),
+            "classes": np.int64(3),
+            "off_and_on": np.float32([0, 1]),
+            "flat": np.int64([-1, 3, SIDE * SIDE // 4]),
+            "grid": np.int64([-1, 2, SIDE // 2, SIDE // 2]),
+        },
+    )
+
+
 def clip_model() -> onnx.ModelProto:
     """Classify a clip: each channel's mean over all frames, of the sum of the three."""
     return _model(
@@ -172,6 +205,7 @@ def write_tiny_repository(root: Path) -> None:
     write_task(root, "cut-out", Task.MATTE, brightness_model("alpha"))
     write_task(root, "diagonal", Task.KEYPOINTS, people_model(), task_settings={"names": ["head", "hand", "foot"]})
     write_task(root, "double", Task.RESTORE, doubling_model())
+    write_task(root, "quadrants", Task.CLASSIFY, explaining_model(), labels=COLOURS, task_settings=BY_CAM)
     write_task(root, "clips", Task.CLASSIFY_VIDEO, clip_model(), preprocess=A_CLIP)
 
 

@@ -13,7 +13,16 @@ from starlette.responses import Response
 
 from contract.task import Task
 from contract.validation import first_problem
+from service.api.rest.admin_document import (
+    DELETE_ALIAS,
+    LOAD,
+    PUT_ALIAS,
+    PUT_DEFAULT,
+    PUT_TRAFFIC,
+    UNLOAD,
+)
 from service.api.rest.body import BodyLimits, receive
+from service.api.rest.document import ADMIN
 from service.api.rest.models import ModelRoutes
 from service.api.rest.predict import request_id_of
 from service.api.rest.problems import problem
@@ -22,19 +31,12 @@ from service.registry.lifecycle import Lifecycle
 from service.registry.registry import Registry
 from service.registry.routing import STABLE, parse_selector
 from service.registry.routing_control import RoutingControl
-from service.registry.traffic import RESERVED, ModelTraffic, RollbackRules, Routing
+from service.registry.traffic import RESERVED, ModelTraffic, Routing
 from service.registry.version import VersionState
 from service.security import AdminAccess
 
 _LARGEST_BODY = 1 << 16
-_TRAFFIC = {
-    "stable": 90,
-    "canary": 10,
-    "shadow": 3,
-    "sticky": "header:X-User",
-    "rollback": RollbackRules().model_dump(mode="json"),
-}
-
+_NUMBER = re.compile("[1-9][0-9]{0,8}")
 Work = Callable[[Request], Awaitable[Response]]
 T = TypeVar("T", bound=BaseModel)
 
@@ -64,15 +66,15 @@ class AdminRoutes:
 
     def router(self) -> APIRouter:
         """The changing routes."""
-        router = APIRouter(prefix="/v1", tags=["admin"])
+        router = APIRouter(prefix="/v1", tags=[ADMIN])
         version, alias = "/models/{name}/versions/{number}", "/models/{name}/aliases/{alias}"
-        for path, method, work, summary, example in (
-            (f"{version}:load", "POST", self._load, "Load a version, and wait until it is ready", None),
-            (f"{version}:unload", "POST", self._unload, "Unload a version, once its last request has ended", None),
-            (alias, "PUT", self._put_alias, "Let an alias stand for a version", {"version": 2}),
-            (alias, "DELETE", self._delete_alias, "Take an alias away", None),
-            ("/models/{name}/traffic", "PUT", self._put_traffic, "Divide traffic among aliases", _TRAFFIC),
-            ("/tasks/{task}/default", "PUT", self._put_default, "Choose what answers a task", {"model": "name@stable"}),
+        for path, method, work, summary, described in (
+            (f"{version}:load", "POST", self._load, "Load a version, and wait until it is ready", LOAD),
+            (f"{version}:unload", "POST", self._unload, "Unload a version, once its last request has ended", UNLOAD),
+            (alias, "PUT", self._put_alias, "Let an alias stand for a version", PUT_ALIAS),
+            (alias, "DELETE", self._delete_alias, "Take an alias away", DELETE_ALIAS),
+            ("/models/{name}/traffic", "PUT", self._put_traffic, "Divide traffic among aliases", PUT_TRAFFIC),
+            ("/tasks/{task}/default", "PUT", self._put_default, "Choose what answers a task", PUT_DEFAULT),
         ):
             router.add_api_route(
                 path,
@@ -81,7 +83,7 @@ class AdminRoutes:
                 summary=summary,
                 name=summary,
                 response_model=None,
-                openapi_extra=_described(path, example),
+                **described,
             )
         return router
 
@@ -107,7 +109,7 @@ class AdminRoutes:
 
     async def _put_alias(self, request: Request) -> Response:
         model, alias = request.path_params["name"], request.path_params["alias"]
-        wanted = _read(_Alias, await self._json(request))
+        wanted = _read(_Alias, _with_number(await self._json(request), "version"))
         self._require_usable(model, wanted.version)
 
         def change(routing: Routing) -> Routing:
@@ -136,7 +138,7 @@ class AdminRoutes:
 
     async def _put_traffic(self, request: Request) -> Response:
         model = request.path_params["name"]
-        given = await self._json(request)
+        given = _with_number(await self._json(request), "shadow")
         if not isinstance(given, dict):
             raise invalid_parameters('send an object, e.g. {"stable": 90, "canary": 10}')
         beside = {key: value for key, value in given.items() if key in RESERVED}
@@ -145,7 +147,7 @@ class AdminRoutes:
         def change(routing: Routing) -> Routing:
             before = routing.models.get(model, ModelTraffic())
             kept = {"aliases": before.aliases, "pinned": before.pinned}
-            return routing.with_model(model, ModelTraffic.model_validate({**kept, **beside, "weights": weights}))
+            return routing.with_model(model, _traffic_of({**kept, **beside, "weights": weights}))
 
         wanted = _checked(change, self.registry.routing).models[model]
         for number in {*(wanted.aliases[alias] for alias in weights if alias in wanted.aliases), wanted.shadow} - {
@@ -187,19 +189,6 @@ class AdminRoutes:
             raise invalid_parameters(f"the body is not JSON: {error}") from None
 
 
-def _described(path: str, example: Any) -> dict[str, Any]:
-    """What the OpenAPI document says of a route that is parsed by hand."""
-    names = re.findall(r"{(\w+)}", path)
-    schema = {"type": "string"}
-    described: dict[str, Any] = {
-        "parameters": [{"name": name, "in": "path", "required": True, "schema": schema} for name in names]
-    }
-    if example is not None:
-        content = {"application/json": {"schema": {"type": "object"}, "example": example}}
-        described["requestBody"] = {"required": True, "content": content}
-    return described
-
-
 def limits_of(limits: BodyLimits) -> BodyLimits:
     """The service's limits for bodies of a few words."""
     return BodyLimits(_LARGEST_BODY, limits.max_images, limits.timeout_s, limits.stall_s)
@@ -212,9 +201,20 @@ def _version_of(request: Request) -> tuple[str, int]:
     return request.path_params["name"], int(number)
 
 
+def _with_number(given: Any, name: str) -> Any:
+    """What was given, a version in it as a number: it may be sent as the string that every answer has."""
+    version = given.get(name) if isinstance(given, dict) else None
+    return {**given, name: int(version)} if isinstance(version, str) and _NUMBER.fullmatch(version) else given
+
+
+def _traffic_of(given: dict[str, Any]) -> ModelTraffic:
+    """Strictly: `true` is no share, and `"yes"` no switch."""
+    return ModelTraffic.model_validate(given, strict=True)
+
+
 def _read(kind: type[T], given: Any) -> T:
     try:
-        return kind.model_validate(given)
+        return kind.model_validate(given, strict=True)
     except ValidationError as error:
         raise invalid_parameters(first_problem(error)) from error
 

@@ -2,13 +2,30 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from service.api.rest.answers import JSON
+from service.api.rest.document import Responses, Schema, Status, reference
 from service.registry.registry import Registry
 from service.telemetry import Telemetry
+
+
+def _told(description: str, media_type: str, schema: Schema) -> dict[str, Any]:
+    return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+_ALIVE: Responses = {200: _told("It is.", JSON, reference(Status))}
+_READY: Responses = {
+    200: _told("They will.", JSON, reference(Status)),
+    503: _told("Versions are being loaded, none is ready, or the service is draining.", JSON, reference(Status)),
+}
+_METRICS: Responses = {
+    200: _told("All metrics, in OpenMetrics' text format.", "application/openmetrics-text", {"type": "string"})
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +39,14 @@ class HealthRoutes:
     def router(self) -> APIRouter:
         """The probes and the metrics."""
         router = APIRouter(tags=["health"])
-        router.add_api_route("/healthz", self._alive, methods=["GET"], summary="The process is alive")
-        router.add_api_route("/readyz", self._ready, methods=["GET"], summary="Requests will be answered")
-        router.add_api_route("/metrics", self._metrics, methods=["GET"], summary="OpenMetrics")
+        for path, work, summary, responses in (
+            ("/healthz", self._alive, "The process is alive", _ALIVE),
+            ("/readyz", self._ready, "Requests will be answered", _READY),
+            ("/metrics", self._metrics, "OpenMetrics", _METRICS),
+        ):
+            router.add_api_route(
+                path, work, methods=["GET"], summary=summary, responses=responses, response_class=Response
+            )
         return router
 
     async def _alive(self) -> Response:
@@ -44,4 +66,4 @@ class HealthRoutes:
 
 
 def _status(code: int, status: str) -> Response:
-    return Response(orjson.dumps({"status": status}), code, media_type="application/json")
+    return Response(orjson.dumps({"status": status}), code, media_type=JSON)

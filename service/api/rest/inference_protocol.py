@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
 
 import orjson
@@ -13,9 +12,9 @@ from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from contract.card import ModelCard
 from contract.preprocess import Pixels
 from contract.tensors import TensorSpec
+from service.api.rest import protocol_document as document
 from service.api.rest.body import BodyLimits, receive
 from service.api.rest.departure import unless_caller_leaves
 from service.api.rest.predict import headers_of, request_id_of, timeout_of
@@ -23,20 +22,18 @@ from service.api.rest.refusals import refused
 from service.api.rest.tensor_codec import (
     HEADER,
     Encoded,
-    InferDocument,
     Received,
     RequestInput,
     document_length,
     encode,
-    from_bytes,
-    from_json,
     inflate,
     take_apart,
 )
 from service.errors import ErrorKind, ServiceError
-from service.registry.registry import NotResident, Registry
-from service.registry.routing import STABLE, Selector, parse_selector
-from service.registry.version import Version, VersionState
+from service.pixel_tensors import from_bytes, from_numbers
+from service.registry.registry import Registry
+from service.registry.routing import Selector
+from service.served_models import SERVER, ServedModels, release, selector_of, text_of
 from service.telemetry import Stages, Telemetry
 from service.tensor_inference import InputTensor, TensorAnswer, TensorInference, TensorQuery, batched, datatype_of
 
@@ -80,28 +77,24 @@ class InferenceProtocolRoutes:
     draining: Callable[[], bool]
 
     def router(self) -> APIRouter:
-        """All routes of the protocol; whatever else begins with ``/v2`` is told that it is not offered."""
+        """All routes of the protocol."""
         router = APIRouter(tags=["open inference protocol"])
-        router.add_api_route("/v2", self._server, methods=["GET"], summary="Server metadata", response_model=None)
-        router.add_api_route("/v2/health/live", self._live, methods=["GET"], summary="Alive", response_model=None)
-        router.add_api_route("/v2/health/ready", self._ready, methods=["GET"], summary="Ready", response_model=None)
-        for path, what, parameters in ((_MODEL, "model", []), (_VERSION, "version", [_NUMBER])):
-            of_all: dict[str, Any] = {"response_model": None, "openapi_extra": {"parameters": parameters}}
-            router.add_api_route(path, self._metadata, methods=["GET"], summary=f"A {what}'s tensors", **of_all)
+        router.add_api_route("/v2", self._server, methods=["GET"], summary="Server metadata", **document.SERVER)
+        router.add_api_route("/v2/health/live", self._live, methods=["GET"], summary="Alive", **document.LIVE)
+        router.add_api_route("/v2/health/ready", self._ready, methods=["GET"], summary="Ready", **document.READY)
+        for path, what, described in ((_MODEL, "model", document.OF_MODEL), (_VERSION, "version", document.OF_VERSION)):
+            metadata, ready, infer = described
+            router.add_api_route(path, self._metadata, methods=["GET"], summary=f"A {what}'s tensors", **metadata)
             router.add_api_route(
-                f"{path}/ready", self._model_ready, methods=["GET"], summary=f"A {what} answers", **of_all
+                f"{path}/ready", self._model_ready, methods=["GET"], summary=f"A {what} answers", **ready
             )
-            of_all["openapi_extra"] = {"parameters": [*parameters, _HEADER_LENGTH], "requestBody": _BODY}
             router.add_api_route(
-                f"{path}/infer", self._infer, methods=["POST"], summary=f"Tensors through a {what}", **of_all
+                f"{path}/infer", self._infer, methods=["POST"], summary=f"Tensors through a {what}", **infer
             )
-        router.add_api_route(
-            "/v2/{path:path}", self._unknown, methods=["GET", "POST"], response_model=None, include_in_schema=False
-        )
         return router
 
     async def _server(self) -> Response:
-        return _json({"name": "vitrail", "version": _release(), "extensions": ["binary_tensor_data"]})
+        return _json({"name": SERVER, "version": release(), "extensions": ["binary_tensor_data"]})
 
     async def _live(self) -> Response:
         return _json({"live": True})
@@ -110,57 +103,37 @@ class InferenceProtocolRoutes:
         ready = self.registry.ready and not self.draining()
         return _json({"ready": ready}, 200 if ready else 503)
 
-    async def _unknown(self, path: str) -> Response:
-        return _json({"error": f"/v2/{path[:128]} is not offered; see /docs for what is"}, 404)
-
-    async def _metadata(self, name: str, request: Request) -> Response:
+    async def _metadata(self, request: Request) -> Response:
         """The tensors, as of the version named, else of the one that the alias, or ``stable``, stands for."""
+        models = ServedModels(self.registry)
         try:
-            selector = _selector(name, request.path_params.get("number"))
-            card = self._card(selector)
+            selector = _selector(request)
+            card = models.card(selector)
         except ServiceError as error:
             return _error(error)
-        versions = [str(v.number) for v in self.registry.models()[selector.name] if _can_answer(v)]
         return _json(
             {
                 "name": card.name,
-                "versions": versions,
+                "versions": [str(number) for number in models.numbers(selector.name)],
                 "platform": card.platform,
                 "inputs": [_described(card.input)],
                 "outputs": [_described(output) for output in card.outputs],
             }
         )
 
-    def _card(self, selector: Selector) -> ModelCard:
-        if selector.version is None:
-            loaded = self.registry.aliased(selector.name, selector.alias or STABLE)
-            if loaded is not None:
-                return loaded.card
-        try:
-            return self.registry.resolve(None, _text(selector)).version.card
-        except NotResident as error:
-            if error.version.card is None:
-                raise
-            return error.version.card
-
-    async def _model_ready(self, name: str, request: Request) -> Response:
+    async def _model_ready(self, request: Request) -> Response:
         """200 if the next request would be taken; a version that gave its memory to others comes back for it."""
         try:
-            selector = _selector(name, request.path_params.get("number"))
-            ready = self.registry.resolve(None, _text(selector)).version.engine.healthy
-        except NotResident:
-            ready = True
+            ready = ServedModels(self.registry).ready(_selector(request))
         except ServiceError as error:
-            if error.kind is not ErrorKind.VERSION_NOT_READY:
-                return _error(error)
-            ready = False
-        return _json({"name": name, "ready": ready}, 200 if ready else 503)
+            return _error(error)
+        return _json({"name": request.path_params["name"], "ready": ready}, 200 if ready else 503)
 
-    async def _infer(self, name: str, request: Request) -> Response:
+    async def _infer(self, request: Request) -> Response:
         request_id = request_id_of(request)
         stages = Stages()
         try:
-            answer, encoded = await self._answer(name, request, stages)
+            answer, encoded = await self._answer(request, stages)
         except ServiceError as error:
             return self._refuse(error, request_id)
         except ClientDisconnect:
@@ -171,13 +144,13 @@ class InferenceProtocolRoutes:
         self.telemetry.requests.labels(card.task, card.name, str(card.version), "200").inc()
         return Response(encoded.body, 200, headers_of(request_id, stages) | encoded.headers, encoded.media_type)
 
-    async def _answer(self, name: str, request: Request, stages: Stages) -> tuple[TensorAnswer, Encoded]:
+    async def _answer(self, request: Request, stages: Stages) -> tuple[TensorAnswer, Encoded]:
         begun = time.monotonic()
         time_left = timeout_of(request, self.default_timeout_s)
-        selector = _selector(name, request.path_params.get("number"))
+        selector = _selector(request)
         received = await self._receive(request, stages)
         query = TensorQuery(
-            model=_text(selector),
+            model=text_of(selector),
             inputs=[self._input(*pair) for pair in zip(received.document.inputs, received.binaries, strict=True)],
             outputs=[output.name for output in received.document.outputs],
             deadline=begun + min(time_left, received.timeout_s or time_left),
@@ -210,7 +183,7 @@ class InferenceProtocolRoutes:
             if binary is not None:
                 return from_bytes(name, binary, shape)
             if not made:
-                made.append(await self._in_worker(lambda: from_json(name, described.data, shape)))
+                made.append(await self._in_worker(lambda: from_numbers(name, described.data, shape)))
                 # Numbers in a list take eight times the room; they are not kept while the request waits its turn.
                 described.data = None
             return made[0]
@@ -238,36 +211,12 @@ class InferenceProtocolRoutes:
         return refused(self.telemetry, _NO_TASK, error, request_id, response)
 
 
-def _selector(name: str, number: str | None) -> Selector:
-    """What the path names; a name that no model can have is one that is not there."""
-    text = name if number is None else f"{name}:{number}"
-    try:
-        return parse_selector(text)
-    except ServiceError as error:
-        message = f"there is no model {text[:160]!r}; see /v1/models"
-        raise ServiceError(ErrorKind.MODEL_NOT_FOUND, message) from error
-
-
-def _text(selector: Selector) -> str:
-    if selector.version is not None:
-        return f"{selector.name}:{selector.version}"
-    return f"{selector.name}@{selector.alias}" if selector.alias else selector.name
-
-
-def _can_answer(version: Version) -> bool:
-    return version.condition in (VersionState.READY, VersionState.EVICTED)
+def _selector(request: Request) -> Selector:
+    return selector_of(request.path_params["name"], request.path_params.get("number"))
 
 
 def _described(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "datatype": datatype_of(spec.dtype), "shape": batched(spec)}
-
-
-def _release() -> str:
-    try:
-        return version("vitrail")
-    except PackageNotFoundError:
-        # It runs from its source folder.
-        return "0"
 
 
 def _json(content: Any, status: int = 200) -> Response:
@@ -279,19 +228,3 @@ def _error(error: ServiceError) -> Response:
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     return response
-
-
-_NUMBER = {"name": "number", "in": "path", "required": True, "schema": {"type": "string"}}
-_HEADER_LENGTH = {
-    "name": HEADER,
-    "in": "header",
-    "description": "Length of the body's JSON, where tensors follow it as bytes.",
-    "schema": {"type": "integer", "minimum": 0},
-}
-_BODY = {
-    "required": True,
-    "content": {
-        "application/json": {"schema": {"type": "object", "description": str(InferDocument.__doc__)}},
-        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-    },
-}

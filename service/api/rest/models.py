@@ -5,10 +5,23 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
 from contract.card import ModelCard
+from service.api.rest.document import BINARY, MODEL_NAME, VERSION_NUMBER, path_parameter, problems
+from service.api.rest.model_schemas import (
+    CardFacts,
+    CaseAnswer,
+    CertificateSummary,
+    ComparisonAnswer,
+    ModelAnswer,
+    ModelsAnswer,
+    TrafficAnswer,
+    VersionAnswer,
+    VersionSummary,
+)
 from service.api.rest.predict import request_id_of
 from service.api.rest.problems import problem
 from service.errors import ErrorKind, ServiceError
@@ -18,6 +31,44 @@ from service.registry.routing_control import RoutingControl
 from service.registry.version import Version
 from service.rollout.comparison import Case, Comparison
 from service.rollout.rollout import Pair, Rollout, figures_of
+
+_MODELS: dict[str, Any] = {"responses": {200: {"model": ModelsAnswer, "description": "All models."}}}
+_MODEL: dict[str, Any] = {
+    "responses": {200: {"model": ModelAnswer, "description": "The model and its versions."}, **problems(404)},
+    "openapi_extra": {"parameters": [MODEL_NAME]},
+}
+_TRAFFIC: dict[str, Any] = {
+    "responses": {200: {"model": TrafficAnswer, "description": "Shares, and what was seen."}, **problems(404)},
+    "openapi_extra": {"parameters": [MODEL_NAME]},
+}
+_VERSION: dict[str, Any] = {
+    "responses": {200: {"model": VersionAnswer, "description": "The version."}, **problems(404)},
+    "openapi_extra": {"parameters": [MODEL_NAME, VERSION_NUMBER]},
+}
+_IMAGE: dict[str, Any] = {
+    "responses": {
+        200: {"description": "The image as it was sent.", "content": {"application/octet-stream": {"schema": BINARY}}},
+        **problems(404),
+    },
+    "response_class": Response,
+    "openapi_extra": {
+        "parameters": [
+            MODEL_NAME,
+            path_parameter("reference", "The version that is held against.", pattern="^[1-9][0-9]{0,8}$"),
+            path_parameter("candidate", "The version on trial.", pattern="^[1-9][0-9]{0,8}$"),
+            path_parameter("place", "The image's place among the worst, the worst being 0.", pattern="^[0-9]{1,3}$"),
+        ]
+    },
+}
+
+
+class NoColon(StringConvertor):
+    """A part of a path without a colon: behind one stands what is to be done, by a method of its own."""
+
+    regex = "[^/:]+"
+
+
+register_url_convertor("no_colon", NoColon())
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +82,15 @@ class ModelRoutes:
     def router(self) -> APIRouter:
         """The reading routes."""
         router = APIRouter(prefix="/v1/models", tags=["models"])
-        router.add_api_route("", self._list, methods=["GET"], summary="List models", response_model=None)
-        router.add_api_route("/{name}", self._model, methods=["GET"], summary="Describe a model", response_model=None)
-        router.add_api_route(
-            "/{name}/traffic", self._traffic, methods=["GET"], summary="How traffic is divided", response_model=None
-        )
-        router.add_api_route(
-            "/{name}/traffic/{reference}/{candidate}/images/{place}",
-            self._image,
-            methods=["GET"],
-            summary="An image on which two versions disagreed, where images are kept",
-            response_model=None,
-        )
-        router.add_api_route(
-            "/{name}/versions/{number}",
-            self._version,
-            methods=["GET"],
-            summary="A version's card, state and certificate",
-            response_model=None,
-        )
+        image = "/{name}/traffic/{reference}/{candidate}/images/{place}"
+        for path, work, summary, described in (
+            ("", self._list, "List models", _MODELS),
+            ("/{name}", self._model, "Describe a model", _MODEL),
+            ("/{name}/traffic", self._traffic, "How traffic is divided", _TRAFFIC),
+            (image, self._image, "An image on which two versions disagreed, where images are kept", _IMAGE),
+            ("/{name}/versions/{number:no_colon}", self._version, "A version's card, state and certificate", _VERSION),
+        ):
+            router.add_api_route(path, work, methods=["GET"], summary=summary, response_model=None, **described)
         return router
 
     async def _list(self) -> Response:
@@ -57,13 +98,15 @@ class ModelRoutes:
         described = [self._describe(name, versions) for name, versions in models.items()]
         return _json({"models": described, "routing": {"problem": self.control.problem}})
 
-    async def _model(self, name: str, request: Request) -> Response:
+    async def _model(self, request: Request) -> Response:
+        name = request.path_params["name"]
         versions = self.registry.models().get(name)
         if versions is None:
             return _not_found(f"there is no model {name!r}; see /v1/models", request)
         return _json(self._describe(name, versions))
 
-    async def _traffic(self, name: str, request: Request) -> Response:
+    async def _traffic(self, request: Request) -> Response:
+        name = request.path_params["name"]
         if name not in self.registry.models():
             return _not_found(f"there is no model {name!r}; see /v1/models", request)
         return self.traffic_response(name)
@@ -83,8 +126,11 @@ class ModelRoutes:
             }
         )
 
-    async def _image(self, name: str, reference: str, candidate: str, place: str, request: Request) -> Response:
+    async def _image(self, request: Request) -> Response:
         """The encoded image of one of the worst cases, by its place in ``worst``."""
+        name, reference, candidate, place = (
+            request.path_params[key] for key in ("name", "reference", "candidate", "place")
+        )
         for pair, comparison in self.rollout.comparisons(name).items():
             if (reference, candidate) == tuple(map(str, pair)) and place.isdecimal():
                 cases = comparison.worst[int(place[:3]) :][:1]
@@ -92,7 +138,8 @@ class ModelRoutes:
                     return Response(cases[0].image, media_type="application/octet-stream")
         return _not_found("no such image is kept; --keep-disagreeing-images has it kept", request)
 
-    async def _version(self, name: str, number: str, request: Request) -> Response:
+    async def _version(self, request: Request) -> Response:
+        name, number = request.path_params["name"], request.path_params["number"]
         found = [v for v in self.registry.models().get(name, []) if str(v.number) == number]
         if not found:
             return _not_found(f"there is no version {number} of a model {name!r}; see /v1/models", request)
@@ -103,12 +150,13 @@ class ModelRoutes:
         card = version.card.model_dump(mode="json") if version.card else None
         return _json({"model": version.model, **_state(version), "card": card})
 
-    def _describe(self, name: str, versions: list[Version]) -> dict[str, Any]:
+    def _describe(self, name: str, versions: list[Version]) -> ModelAnswer:
         stable = self.registry.aliased(name)
         card = stable.card if stable else next((v.card for v in reversed(versions) if v.card), None)
+        facts: CardFacts = self._of_card(card) if card else {}
         return {
             "name": name,
-            **(self._of_card(card) if card else {}),
+            **facts,
             "versions": [_state(version) for version in versions],
             "aliases": self._aliases(name),
         }
@@ -119,7 +167,7 @@ class ModelRoutes:
         newest = {STABLE: str(stable.card.version)} if stable else {}
         return newest | {alias: str(version) for alias, version in self.registry.traffic(name).aliases.items()}
 
-    def _of_card(self, card: ModelCard) -> dict[str, Any]:
+    def _of_card(self, card: ModelCard) -> CardFacts:
         return {
             "task": card.task,
             "description": card.description,
@@ -136,8 +184,8 @@ class ModelRoutes:
         }
 
 
-def _state(version: Version) -> dict[str, Any]:
-    certificate = None
+def _state(version: Version) -> VersionSummary:
+    certificate: CertificateSummary | None = None
     if version.card:
         proof = version.card.certificate
         errors = [check.max_relative_error for check in proof.checks if check.passed]
@@ -159,7 +207,7 @@ def _state(version: Version) -> dict[str, Any]:
     }
 
 
-def _compared(pair: Pair, comparison: Comparison) -> dict[str, Any]:
+def _compared(pair: Pair, comparison: Comparison) -> ComparisonAnswer:
     ratios, requests = comparison.latency_ratios
     return {
         "reference": str(pair[0]),
@@ -172,7 +220,7 @@ def _compared(pair: Pair, comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _case(case: Case) -> dict[str, Any]:
+def _case(case: Case) -> CaseAnswer:
     return {
         "request_id": case.request_id,
         "image": case.index,

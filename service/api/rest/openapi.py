@@ -5,9 +5,11 @@ from typing import Any
 
 from pydantic import BaseModel, Field, create_model
 
+from contract.task import Task
 from contract.tasks.definition import TaskDefinition
-from service.api.rest.body import JsonBody
-from service.api.rest.problems import MEDIA_TYPE, STATUS
+from service.api.rest.answers import MASKS, PICTURES
+from service.api.rest.document import BINARY, REQUEST_ID, SERVER_TIMING, problems
+from service.api.rest.task_request import request_of
 
 
 class ModelUsed(BaseModel):
@@ -16,17 +18,6 @@ class ModelUsed(BaseModel):
     name: str
     version: str
     alias: str | None = None
-
-
-class Problem(BaseModel):
-    """RFC 9457 problem details; ``code`` is the kind of error."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    request_id: str
 
 
 def describe(task: TaskDefinition) -> dict[str, Any]:
@@ -39,75 +30,25 @@ def describe(task: TaskDefinition) -> dict[str, Any]:
         timings_ms=(dict[str, float], Field(description="Milliseconds by stage, and in all.")),
         request_id=(str, ...),
     )
-    errors: dict[int | str, dict[str, Any]] = {
-        status: {"description": "A problem document.", "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
-        for status in sorted({*STATUS.values()} - {499})
-    }
     return {
         "summary": task.summary,
         "response_model": None,
-        "responses": {200: {"model": response, "description": "One result an image, in their order."}, **errors},
-        "openapi_extra": {"parameters": [_MODEL, *_query(task), *_HEADERS], "requestBody": _BODY},
+        "responses": {
+            200: {
+                "model": response,
+                "description": "One result an image, in their order.",
+                "headers": REQUEST_ID | SERVER_TIMING,
+                "content": _other_forms(task),
+            },
+            **problems(403, 404, 409, 413, 415, 422, 429, 500, 503, 504),
+        },
+        "openapi_extra": request_of(task),
     }
 
 
-_MODEL = {
-    "name": "model",
-    "in": "query",
-    "description": "name, name@alias or name:version; without it the task's default.",
-    "schema": {"type": "string"},
-}
-_HEADERS = [
-    {
-        "name": "X-Request-Timeout-Ms",
-        "in": "header",
-        "description": "Milliseconds after which the caller no longer waits.",
-        "schema": {"type": "number", "exclusiveMinimum": 0},
-    },
-    {"name": "X-Request-Id", "in": "header", "schema": {"type": "string", "maxLength": 128}},
-]
-
-
-def _query(task: TaskDefinition) -> list[dict[str, Any]]:
-    schema = task.parameters.model_json_schema()
-    definitions = schema.get("$defs", {})
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "description": field.pop("description", ""),
-            "schema": _inline(field, definitions),
-        }
-        for name, field in schema.get("properties", {}).items()
-    ]
-
-
-def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
-    """The schema with its references replaced: parameters have no place for definitions."""
-    if isinstance(schema, list):
-        return [_inline(item, definitions) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        name = schema["$ref"].rsplit("/", 1)[1]
-        return _inline({**definitions[name], **{k: v for k, v in schema.items() if k != "$ref"}}, definitions)
-    return {key: _inline(value, definitions) for key, value in schema.items()}
-
-
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
-_JSON_SCHEMA = JsonBody.model_json_schema()
-_BODY = {
-    "required": True,
-    "content": {
-        "image/*": _BINARY,
-        "application/octet-stream": _BINARY,
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "properties": {"image": {"type": "array", "items": {"type": "string", "format": "binary"}}},
-                "required": ["image"],
-            }
-        },
-        "application/json": {"schema": _inline(_JSON_SCHEMA, _JSON_SCHEMA.get("$defs", {}))},
-    },
-}
+def _other_forms(task: TaskDefinition) -> dict[str, Any]:
+    """What ``Accept`` may ask for instead of JSON."""
+    picture = BINARY | {"description": "The image with what was found drawn on it; of one image only."}
+    bits = BINARY | {"description": "The answer with its masks as bits, in one Zstandard frame; see docs/masks.md."}
+    forms = {media_type: {"schema": picture} for media_type in PICTURES}
+    return forms | {MASKS: {"schema": bits}} if task.task is Task.SEGMENT else forms

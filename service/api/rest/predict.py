@@ -2,30 +2,28 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
-import orjson
 from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from contract.image import decode
-from contract.tasks.definition import TaskDefinition
+from contract.tasks.definition import InvalidParameter, TaskDefinition
 from contract.tasks.table import TASKS
+from service.api.json_answers import json_answer
+from service.api.request_id import request_id
+from service.api.rest.answers import JSON, MASKS, PICTURES, answer_type, masks_answer, parameters_of_masks
 from service.api.rest.body import BodyLimits, read_body
 from service.api.rest.departure import unless_caller_leaves
 from service.api.rest.openapi import describe
 from service.api.rest.problems import problem
 from service.api.rest.refusals import refused
 from service.errors import ErrorKind, ServiceError, invalid_parameters
-from service.inference import Answer, Inference, Query
-from service.telemetry import STAGES, Stages, Telemetry
-
-_PICTURES = ("image/png", "image/jpeg")
-_MAX_REQUEST_ID = 128
+from service.inference import Answer, Inference, Query, parse_parameters
+from service.telemetry import Stages, Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,45 +73,50 @@ class PredictRoutes:
     ) -> tuple[Answer, Response]:
         begun = time.monotonic()
         deadline = begun + timeout_of(request, self.default_timeout_s)
-        picture = _wanted_picture(request)
+        wanted = answer_type(request.headers.get("accept", ""), task.task)
         body = await read_body(request, self.limits)
         stages.fetch = time.monotonic() - begun
-        if picture and len(body.images) != 1:
+        if wanted in PICTURES and len(body.images) != 1:
             raise invalid_parameters("a picture can be drawn of one image only; ask for JSON, or send one image")
         parameters = body.parameters | dict(request.query_params)
         model = parameters.pop("model", None)
         if not isinstance(model, str | None):
             raise invalid_parameters("model must be name, name@alias or name:version")
+        if wanted in PICTURES:
+            parameters |= parse_parameters(task, parameters).for_picture()
+        elif wanted == MASKS:
+            parameters = parameters_of_masks(parameters)
         query = Query(task.task, model, body.images, parameters, deadline, stages, request.headers, request_id)
         answer = await unless_caller_leaves(request, self.inference.predict(query))
-        if picture:
-            return answer, await self._picture(task, answer, body.images[0], picture, request_id, stages)
-        return answer, _json(answer, request_id, stages)
+        if wanted == JSON:
+            content = json_answer(answer, request_id, stages)
+        elif wanted == MASKS:
+            content = await self._in_worker(lambda: masks_answer(answer, request_id, stages), stages)
+        else:
+            content = await self._in_worker(lambda: self._picture(task, answer, body.images[0], wanted), stages)
+        return answer, Response(content, 200, headers_of(request_id, stages), wanted)
 
-    async def _picture(
-        self, task: TaskDefinition, answer: Answer, image: bytes, media_type: str, request_id: str, stages: Stages
-    ) -> Response:
+    async def _in_worker(self, work: Callable[[], bytes], stages: Stages) -> bytes:
         begun = time.monotonic()
-
-        def render() -> bytes:
-            # Drawing is rare and its library large: it is imported when first wanted.
-            from service.drawing import draw, encode_picture  # noqa: PLC0415
-
-            # Decoding again is cheaper than having the pixels of every image in flight lie about meanwhile: so there
-            # are never more of them in memory than there are workers.
-            trimap = answer.version_used.card.preprocess.trimap
-            pixels = decode(image, self.inference.decode_limits, trimap=trimap)[:, :, :3]
-            return encode_picture(draw(task.task, pixels, answer.results[0]), media_type)
-
-        data = await asyncio.get_running_loop().run_in_executor(self.workers, render)
+        try:
+            content = await asyncio.get_running_loop().run_in_executor(self.workers, work)
+        except InvalidParameter as error:
+            raise invalid_parameters(str(error)) from error
         stages.encode = time.monotonic() - begun
-        return Response(data, 200, headers_of(request_id, stages), media_type)
+        return content
+
+    def _picture(self, task: TaskDefinition, answer: Answer, image: bytes, media_type: str) -> bytes:
+        # Drawing is rare and its library large: it is imported when first wanted.
+        from service.drawing import render  # noqa: PLC0415
+
+        trimap = answer.version_used.card.preprocess.trimap
+        limits = self.inference.decode_limits
+        return render(task.task, image, answer.results[0], media_type, limits, trimap=trimap)
 
 
 def request_id_of(request: Request) -> str:
     """The caller's X-Request-Id if it is a sane one, else a new one."""
-    given = request.headers.get("x-request-id", "")
-    return given if 0 < len(given) <= _MAX_REQUEST_ID and given.isprintable() else uuid4().hex
+    return request_id(request.headers.get("x-request-id"))
 
 
 def timeout_of(request: Request, default_s: float) -> float:
@@ -130,31 +133,6 @@ def timeout_of(request: Request, default_s: float) -> float:
     return min(milliseconds / 1e3, default_s)
 
 
-def _wanted_picture(request: Request) -> str | None:
-    """The picture type that the caller asks for before all else, if it is one."""
-    first = request.headers.get("accept", "").partition(",")[0].partition(";")[0].strip().lower()
-    return first if first in _PICTURES else None
-
-
-def _json(answer: Answer, request_id: str, stages: Stages) -> Response:
-    begun = time.monotonic()
-    results = orjson.dumps(answer.results)
-    stages.encode = time.monotonic() - begun
-    model: dict[str, str] = {"name": answer.model, "version": str(answer.version)}
-    if answer.alias:
-        model["alias"] = answer.alias
-    content = orjson.dumps(
-        {
-            "model": model,
-            "results": orjson.Fragment(results),
-            "timings_ms": stages.as_milliseconds(),
-            "request_id": request_id,
-        }
-    )
-    return Response(content, 200, headers_of(request_id, stages), "application/json")
-
-
 def headers_of(request_id: str, stages: Stages) -> dict[str, str]:
     """The headers of every good answer."""
-    timing = ", ".join(f"{stage};dur={getattr(stages, stage) * 1e3:.3f}" for stage in STAGES)
-    return {"X-Request-Id": request_id, "Server-Timing": timing}
+    return {"X-Request-Id": request_id, "Server-Timing": stages.as_server_timing()}

@@ -15,7 +15,6 @@ import numpy.typing as npt
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from contract.preprocess import Pixels
 from contract.tensors import DType
 from contract.validation import first_problem
 from service.errors import ErrorKind, ServiceError, invalid_parameters
@@ -150,37 +149,6 @@ def _cut(inputs: Sequence[RequestInput], rest: memoryview) -> list[memoryview | 
     if len(rest):
         raise invalid_parameters(f"the body has {len(rest)} bytes more than its inputs state")
     return binaries
-
-
-def from_bytes(name: str, data: memoryview, shape: tuple[int, ...]) -> Pixels:
-    """The array uint8 of this shape over these bytes, without a copy."""
-    expected = _elements(shape)
-    if len(data) != expected:
-        raise invalid_parameters(f"input {name!r} of shape {list(shape)} has {expected} bytes, not {len(data)}")
-    return np.frombuffer(data, np.uint8).reshape(shape)
-
-
-def from_json(name: str, data: Any, shape: tuple[int, ...]) -> Pixels:
-    """The array uint8 of this shape from JSON's numbers, in one flat list or nested as the shape is."""
-    try:
-        values = np.array(data)
-    except ValueError as error:
-        raise invalid_parameters(f"the data of input {name!r} are lists of uneven lengths") from error
-    if values.dtype.kind not in "iu" or (values.size and not 0 <= values.min() <= values.max() <= 255):
-        raise invalid_parameters(f"the data of input {name!r} must be whole numbers from 0 to 255")
-    if values.size != _elements(shape) or values.shape not in ((values.size,), shape):
-        raise invalid_parameters(
-            f"input {name!r} of shape {list(shape)} has {_elements(shape)} numbers, flat or nested; "
-            f"its data are of shape {list(values.shape)}"
-        )
-    return values.astype(np.uint8).reshape(shape)
-
-
-def _elements(shape: tuple[int, ...]) -> int:
-    product = 1
-    for size in shape:
-        product *= size
-    return product
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
-"""HTTP/1.1 on the wire: uvicorn's protocol with bounds on a request's head, and without upgrades."""
+"""Connections on the wire: uvicorn's protocols with bounds, and with one upgrade, that of streams to WebSocket."""
 
 import asyncio
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from service.api.rest.problems import http_problem
 
@@ -21,12 +23,15 @@ class RequestParser:
     (RFC 9110, section 7.8) but not the body: some clients add ``Upgrade: h2c`` to whatever they send.
     """
 
-    def __init__(self, protocol: HttpToolsProtocol, max_head_bytes: int) -> None:
+    def __init__(self, protocol: "BoundedProtocol", max_head_bytes: int) -> None:
         self._protocol = protocol
         self._max_head_bytes = max_head_bytes
         self._head_bytes = 0
         self._framing: list[tuple[bytes, bytes]] = []
         self._goes_on = False
+        self._opens_stream = False
+        self.after_head = b""
+        """What has arrived behind the head of a request that opens a stream."""
         self.in_head = False
         self.head_too_large = False
         # These go straight through; httptools looks its callbacks up when it is made.
@@ -35,15 +40,21 @@ class RequestParser:
         self._parser = self._new_parser()
 
     def feed_data(self, data: bytes) -> None:
-        """Take in what has arrived; HttpParserError if it is no HTTP, HeadTooLarge if a head does not end."""
+        """Take in what has arrived; HttpParserError if it is no HTTP, HeadTooLarge if a head does not end.
+
+        HttpParserUpgrade after a request that opens a stream; nothing more may then be fed.
+        """
         was_in_head = self.in_head
         while data:
             try:
                 self._parser.feed_data(data)
                 break
             except httptools.HttpParserUpgrade as upgrade:
-                self._go_on()
                 data = data[upgrade.args[0] :]
+                if self._opens_stream:
+                    self.after_head = data
+                    raise
+                self._go_on()
         # What stood before the head in the same piece of data is not its fault, so the first piece is not counted.
         self._head_bytes = self._head_bytes + len(data) if was_in_head and self.in_head else 0
         if self._head_bytes > self._max_head_bytes:
@@ -88,6 +99,7 @@ class RequestParser:
             self._goes_on = False
         else:
             self.in_head = False
+            self._opens_stream = not self._framing and self._protocol.opens_stream()
             self._protocol.on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -96,8 +108,8 @@ class RequestParser:
             self._protocol.on_message_complete()
 
     def should_upgrade(self) -> bool:
-        """Never."""
-        return False
+        """Whether the request opens a stream; all other wishes are passed over."""
+        return self._opens_stream
 
     def should_keep_alive(self) -> bool:
         """Whether the caller wants to send more."""
@@ -117,8 +129,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     max_head_bytes: ClassVar[int] = 64 * 1024
     head_timeout_s: ClassVar[float] = 20.0
+    stream_path: ClassVar[bytes] = b"/v1/stream"
 
     _timer: asyncio.TimerHandle | None = None
+    _upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
@@ -130,7 +144,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
         super().data_received(data)
-        if self._timer is None and (self._is_idle() or self._requests.in_head):
+        if self._timer is None and not self._upgraded and (self._is_idle() or self._requests.in_head):
             self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -143,6 +157,27 @@ class BoundedProtocol(HttpToolsProtocol):
         """See `HttpToolsProtocol`."""
         self._head_is_here()
         super().on_headers_complete()
+
+    def opens_stream(self) -> bool:
+        """Whether the request whose head has been read is the handshake of a stream, and nothing is in its way."""
+        return (
+            self.parser.get_method() == b"GET"
+            and self.parser.get_http_version() == "1.1"
+            and self.url.partition(b"?")[0] == self.stream_path
+            and self._should_upgrade()
+            and self._is_idle()
+        )
+
+    def handle_websocket_upgrade(self) -> None:
+        """See `HttpToolsProtocol`; the connection is not this protocol's from now on."""
+        self._upgraded = True
+        super().handle_websocket_upgrade()
+        after_head = self._requests.after_head
+        self._requests.release()
+        protocol = self.transport.get_protocol()
+        if after_head and not self.transport.is_closing() and isinstance(protocol, asyncio.Protocol):
+            # A caller that does not wait for the answer to its handshake has its first frames in the same piece.
+            protocol.data_received(after_head)
 
     def send_400_response(self, msg: str) -> None:
         """Tell in the documented form that this is no request, and close."""
@@ -170,3 +205,86 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
         else:
             self._expect_head()
+
+
+class StreamProtocol(WebSocketsSansIOProtocol):
+    """A connection that carries a stream; it ends when its stream does, even if the caller reads nothing any more."""
+
+    close_timeout_s: ClassVar[float] = 5.0
+    linger_s: ClassVar[float] = 1.0
+
+    _end: asyncio.TimerHandle | None = None
+    _failed = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.close_timeout = self.close_timeout_s
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        if self._failed:
+            return
+        super().data_received(data)
+        if not self.handshake_initiated:
+            # The head is no handshake by the library's measure, e.g. by a header that is too long for it.
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        if self._end is not None:
+            self._end.cancel()
+        # There is nothing left that could be read on. The library's parser refers to itself: what it holds of a frame
+        # would wait for the garbage collector.
+        self.read_paused = False
+        self.conn.reader.discard()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """See `asyncio.Protocol`; who does not read what it is sent is not read from: pings would pile up answers."""
+        super().pause_writing()
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        super().resume_writing()
+        if not self.read_paused:
+            self.transport.resume_reading()
+
+    def handle_parser_exception(self) -> None:
+        """See `WebSocketsSansIOProtocol`; what the caller goes on sending is read for a while, and thrown away.
+
+        Closed with data unread, TCP would drop what was sent last: the caller would never see why it was refused.
+        """
+        self._failed = True
+        closed = self.conn.close_sent
+        code, reason = (closed.code, closed.reason) if closed else (1006, "")
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.close_timer = self.loop.call_later(self.linger_s, self.transport.close)
+
+    def shutdown(self) -> None:
+        """See `WebSocketsSansIOProtocol`; the stream is told, finishes what it has begun, and says good-bye itself."""
+        if not self.handshake_complete or self.close_sent:
+            super().shutdown()
+            return
+        self.stop_keepalive()
+        # What has arrived but was not begun would take its time: small frames may be thousands.
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1012})
+
+    async def run_asgi(self) -> None:
+        """See `WebSocketsSansIOProtocol`."""
+        await super().run_asgi()
+        if not self.disconnected:
+            # Closing waits until everything is sent; nobody says when that will be.
+            self._end = self.loop.call_later(2 * self.close_timeout, self.transport.abort)
+
+    async def send(self, message: Any) -> None:
+        """See `WebSocketsSansIOProtocol`; ClientDisconnected also where this side has had to close meanwhile."""
+        await self.writable.wait()
+        if self.close_sent:
+            raise ClientDisconnected
+        await super().send(message)

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from itertools import cycle
 from typing import Any, TypeVar
 
-import grpc  # type: ignore[import-untyped]
-from grpc.aio import AioRpcError  # type: ignore[import-untyped]
+import grpc
+from grpc.aio import AioRpcError
 from tritonclient.grpc import service_pb2, service_pb2_grpc  # type: ignore[import-untyped]
 
 from service.engines.triton.errors import Cause, Failure

@@ -3,8 +3,8 @@
 import re
 from enum import Enum, auto
 
-from grpc import StatusCode  # type: ignore[import-untyped]
-from grpc.aio import AioRpcError  # type: ignore[import-untyped]
+from grpc import StatusCode
+from grpc.aio import AioRpcError
 
 from service.errors import ErrorKind, ServiceError, deadline_exceeded, engine_unavailable, overloaded
 

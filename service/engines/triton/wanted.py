@@ -4,7 +4,7 @@ import asyncio
 import json
 from dataclasses import dataclass, field
 
-from google.protobuf import json_format, text_format  # type: ignore[import-untyped]
+from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2  # type: ignore[import-untyped]
 
 from contract.card import ModelCard

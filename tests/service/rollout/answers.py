@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from contract.task import Task
 from contract.tasks.maps import MapEncoding, encode_map, encode_pixels
-from contract.tasks.masks import MaskFormat, encode_mask
+from contract.tasks.masks import MaskFormat
+from tests.contract.answers import mask_as
 
 WIDTH, HEIGHT = 24, 20
 SIZE = {"width": WIDTH, "height": HEIGHT}
@@ -41,7 +42,7 @@ def segment(mask: np.ndarray, index: int = 0, score: float | None = None) -> dic
     """A segment whose mask is bool [H, W]."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     corners = box(*(float(n) for n in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)))
-    mask_of = encode_mask(mask, MaskFormat.RLE)
+    mask_of = mask_as(MaskFormat.RLE, mask)
     made = {"label": str(index), "index": index, "area": int(mask.sum()), "box": corners, "mask": mask_of}
     return made if score is None else {**made, "score": score}
 

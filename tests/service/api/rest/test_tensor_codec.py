@@ -18,12 +18,11 @@ from service.api.rest.tensor_codec import (
     HEADER,
     Encoded,
     encode,
-    from_bytes,
-    from_json,
     inflate,
     take_apart,
 )
 from service.errors import ErrorKind, ServiceError
+from service.pixel_tensors import from_bytes, from_numbers
 
 SHAPE = (2, 2, 2, 3)
 VALUES = np.arange(24, dtype=np.uint8).reshape(SHAPE)
@@ -101,7 +100,7 @@ def test_a_document_nested_too_deeply() -> None:
     with pytest.raises(ServiceError, match="not JSON"):
         take_apart(b'{"inputs":' + b"[" * 5000, None)
     with pytest.raises(ServiceError, match=r"uneven|whole numbers|flat or nested"):
-        from_json("images", orjson.loads(b"[" * 500 + b"1" + b"]" * 500), SHAPE)
+        from_numbers("images", orjson.loads(b"[" * 500 + b"1" + b"]" * 500), SHAPE)
 
 
 def test_bytes_become_an_array_without_a_copy() -> None:
@@ -118,13 +117,13 @@ def test_bytes_become_an_array_without_a_copy() -> None:
 def test_numbers_become_an_array() -> None:
     """Flat and nested lists make the same array."""
     for data in (VALUES.ravel().tolist(), VALUES.tolist()):
-        np.testing.assert_array_equal(from_json("images", data, SHAPE), VALUES, strict=True)
+        np.testing.assert_array_equal(from_numbers("images", data, SHAPE), VALUES, strict=True)
 
 
 def outcome(data: Any) -> Any:
     """The array that data make, or the kind of error."""
     try:
-        return from_json("images", data, (1, 1, 1, 3))
+        return from_numbers("images", data, (1, 1, 1, 3))
     except ServiceError as error:
         return error.kind
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-import uvicorn
-from uvicorn.server import ServerState
 
-from service.api.rest.wire import BoundedProtocol
+from service.api.rest.wire import BoundedProtocol, StreamProtocol
+from tests.doubles import until
+from tests.service.api.listening import listening as on_a_socket
 from tests.service.running import BLUE, GREEN, RED, Running
 
 
@@ -22,18 +22,8 @@ class HastyProtocol(BoundedProtocol):
 @asynccontextmanager
 async def listening(service: Running, protocol: type[BoundedProtocol] = BoundedProtocol) -> AsyncIterator[int]:
     """The port of a listener that speaks to the service."""
-    config = uvicorn.Config(service.application.asgi, http=protocol, lifespan="off", log_config=None)
-    config.load()
-    state = ServerState()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: protocol(config, state, {}), "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for connection in list(state.connections):
-            connection.shutdown()
-        await server.wait_closed()
+    async with on_a_socket(service.application.asgi, protocol) as listener:
+        yield listener.port
 
 
 async def exchange(port: int, *pieces: bytes) -> bytes:
@@ -158,3 +148,173 @@ async def test_an_answer_is_waited_for_longer_than_a_head(service: Running) -> N
         assert not asked.done()
         engine.let_go()
         assert best_labels(await asked) == ["green"]
+
+
+# --- streams
+
+
+class HastyStream(StreamProtocol):
+    """Waits a tenth of a second for the other side of a close."""
+
+    close_timeout_s = linger_s = 0.1
+
+
+HANDSHAKE = (
+    "Host: here",
+    "Connection: keep-alive, Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+
+
+def handshake(*headers: str, start: str = "GET /v1/stream?task=classify HTTP/1.1") -> bytes:
+    """A request that opens a stream, unless ``start`` says otherwise."""
+    return "\r\n".join([start, *HANDSHAKE, *headers, "", ""]).encode()
+
+
+def message(data: bytes, opcode: int = 2) -> bytes:
+    """A short or medium WebSocket message, masked by zeros."""
+    length = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + len(data).to_bytes(2, "big")
+    return bytes([0x80 | opcode]) + length + bytes(4) + data
+
+
+GOOD_BYE = message((1000).to_bytes(2, "big"), opcode=8)
+
+
+@pytest.mark.parametrize("cut", [None, 10, -2])
+async def test_a_handshake_opens_a_stream(service: Running, cut: int | None) -> None:
+    """It is answered by 101 in however many pieces it comes, also after a request on the same connection."""
+    pieces = [handshake()] if cut is None else [handshake()[:cut], handshake()[cut:]]
+    async with on_a_socket(service.application.asgi) as listener:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(request(BLUE))
+        first = await reader.readuntil(b'"request_id"')
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(0.01)
+        writer.write(GOOD_BYE)
+        second = await asyncio.wait_for(reader.read(), 30)
+        writer.close()
+    assert first.startswith(b"HTTP/1.1 200 OK")
+    assert b"HTTP/1.1 101 Switching Protocols" in second
+
+
+async def test_frames_may_follow_the_handshake_at_once(service: Running) -> None:
+    """A frame in the same piece as the handshake is answered."""
+    async with on_a_socket(service.application.asgi) as listener:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(handshake() + message(GREEN))
+        answer = await reader.readuntil(b'"timings_ms"')
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    assert b'"label":"green"' in answer
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (handshake(start="GET /v1/stream-2 HTTP/1.1"), b"404"),
+        (handshake(start="GET / HTTP/1.1"), b"200"),
+        (handshake(start="POST /v1/stream?task=classify HTTP/1.1"), b"404"),
+        (handshake(start="GET /v1/stream HTTP/1.0"), b"404"),
+        (handshake("Upgrade: h2c"), b"404"),
+        (handshake("Content-Length: 2") + b"hi", b"404"),
+        (handshake().replace(b", Upgrade", b""), b"404"),
+        (handshake().replace(b"websocket", b"h2c"), b"404"),
+    ],
+)
+async def test_all_other_wishes_are_passed_over(service: Running, data: bytes, status: bytes) -> None:
+    """What is no handshake of a stream is answered as if nothing but HTTP had been asked for."""
+    async with on_a_socket(service.application.asgi) as listener:
+        answer = await exchange(listener.port, data, request(GREEN, "Connection: close"))
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert b" 101 " not in answer
+
+
+async def test_a_stream_waits_for_no_request(service: Running) -> None:
+    """A handshake behind a request that is still being answered does not cut that answer off."""
+    engine = service.engines["colours:2"]
+    engine.hold()
+    async with on_a_socket(service.application.asgi) as listener:
+        asked = asyncio.create_task(
+            exchange(listener.port, request(GREEN) + handshake(), request(RED, "Connection: close"))
+        )
+        await until(lambda: service.application.inference.in_flight == 1)
+        engine.let_go()
+        answer = await asked
+    assert b" 101 " not in answer
+    assert b'"label":"green"' in answer
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (handshake().replace(b": 13", b": 12"), b"400"),
+        (handshake().replace(b"Sec-WebSocket-Key", b"Sec-WebSocket-Lock"), b"400"),
+        (handshake(f"X: {'y' * 9000}"), b"431"),
+        (handshake(*[f"X-{number}: 1" for number in range(200)]), b"431"),
+        (handshake(f"X: {'y' * 200_000}"), b"431"),
+    ],
+)
+async def test_a_handshake_that_is_none(service: Running, data: bytes, status: bytes) -> None:
+    """One that the WebSocket library refuses, or whose head is too long, is answered and the connection closed."""
+    async with on_a_socket(service.application.asgi) as listener:
+        answer = await exchange(listener.port, data)
+        await until(lambda: not listener.state.connections)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+
+
+async def test_a_stream_outlives_the_time_for_a_head(service: Running) -> None:
+    """The time within which a request must begin is no limit for a stream."""
+    async with on_a_socket(service.application.asgi, HastyProtocol) as listener:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(handshake())
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.3)
+        writer.write(message(RED))
+        assert b'"label":"red"' in await reader.readuntil(b'"timings_ms"')
+        writer.close()
+
+
+@pytest.mark.parametrize("data", [b"\xff\xff\xff\xff", message(b"\xff\xfe", opcode=1), b"GET / HTTP/1.1\r\n\r\n"])
+async def test_what_is_no_message_ends_the_stream(service: Running, data: bytes) -> None:
+    """Bytes that break the protocol, or a text that is none, close the connection after saying so."""
+    async with on_a_socket(service.application.asgi, stream=HastyStream) as listener:
+        answer = await exchange(listener.port, handshake(), data)
+        await until(lambda: not listener.state.connections and not listener.state.tasks)
+    assert answer.partition(b"\r\n\r\n")[2][:1] == b"\x88"
+
+
+async def test_pings_whose_answers_nobody_reads_are_not_read(service: Running) -> None:
+    """Who sends pings without end and reads nothing is stopped by TCP; no memory fills with pongs."""
+    async with on_a_socket(service.application.asgi, stream=HastyStream) as listener:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port, limit=200)
+        writer.write(handshake())
+        await reader.readline()
+        (connection,) = listener.state.connections
+        assert isinstance(connection, StreamProtocol)
+        for _ in range(300):
+            writer.write(message(bytes(125), opcode=9) * 1000)
+        await until(lambda: not connection.writable.is_set())
+        assert not connection.transport.is_reading()
+        reading = asyncio.create_task(reader.read())
+        await until(connection.writable.is_set)
+        assert connection.transport.is_reading()
+        writer.transport.abort()
+        await asyncio.wait([reading])
+
+
+async def test_half_a_frame_is_forgotten_with_its_connection(service: Running) -> None:
+    """When a caller leaves in the midst of a frame, what had come of it is let go at once."""
+    async with on_a_socket(service.application.asgi) as listener:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(handshake())
+        await reader.readuntil(b"\r\n\r\n")
+        (connection,) = listener.state.connections
+        assert isinstance(connection, StreamProtocol)
+        writer.write(message(bytes(60_000))[:50_000])
+        await until(lambda: len(connection.conn.reader.buffer) > 49_000)
+        writer.transport.abort()
+        await until(lambda: not listener.state.connections)
+    assert len(connection.conn.reader.buffer) == 0

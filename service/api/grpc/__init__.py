@@ -1,0 +1,1 @@
+"""gRPC: Vitrail's own service, and the Open Inference Protocol."""

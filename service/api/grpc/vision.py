@@ -1,0 +1,90 @@
+"""``vitrail.v1.VisionService``: one call a task; streams stand in ``frames.py``."""
+
+import asyncio
+import time
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from contract.proto.vitrail.v1 import vision_pb2
+from contract.task import Task
+from service.api.grpc.call import Call, Context
+from service.api.grpc.messages import MESSAGES, parameters_of, response_of, timings_of
+from service.errors import invalid_parameters
+from service.inference import Answer, Inference, Query
+from service.telemetry import Stages, Telemetry
+
+SERVICE = "vitrail.v1.VisionService"
+
+_MEDIA_TYPES: dict[int, str] = {vision_pb2.PICTURE_PNG: "image/png", vision_pb2.PICTURE_JPEG: "image/jpeg"}
+
+
+@dataclass(frozen=True, slots=True)
+class VisionCalls:
+    """What the calls of the tasks need."""
+
+    inference: Inference
+    telemetry: Telemetry
+    workers: Executor
+    default_timeout_s: float
+
+    def handlers(self) -> dict[str, "grpc.RpcMethodHandler[Any, Any]"]:
+        """A handler for each unary call, by its name."""
+        return {name: self._handler(task, name) for task, name in MESSAGES.items()}
+
+    def _handler(self, task: Task, name: str) -> "grpc.RpcMethodHandler[Any, Any]":
+        async def answer(request: Any, context: Context) -> bytes:
+            return await self._answer(task, request, context)
+
+        # The answer is serialised where the time of it can be told.
+        return grpc.unary_unary_rpc_method_handler(
+            answer, request_deserializer=getattr(vision_pb2, f"{name}Request").FromString, response_serializer=None
+        )
+
+    async def _answer(self, task: Task, request: Any, context: Context) -> bytes:
+        async with Call(context, self.telemetry, task, self.default_timeout_s) as call:
+            if request.picture and len(request.images) != 1:
+                raise invalid_parameters("a picture can be drawn of one image only; ask for none, or send one image")
+            stages = Stages()
+            query = Query(
+                task=task,
+                model=request.model or None,
+                images=list(request.images),
+                parameters=parameters_of(request.parameters),
+                deadline=call.deadline,
+                stages=stages,
+                metadata=call.metadata,
+                request_id=call.id,
+            )
+            answer = await self.inference.predict(query)
+            data = await self._encode(query, answer, request.picture)
+            answer.version_used.metrics.observe(stages, len(answer.results))
+            call.answered(answer)
+            context.set_trailing_metadata((("x-request-id", call.id), ("server-timing", stages.as_server_timing())))
+            return data
+
+    async def _encode(self, query: Query, answer: Answer, picture: int) -> bytes:
+        begun = time.monotonic()
+        response = response_of(query.task, answer, query.request_id)
+        if picture:
+            response.picture = await self._picture(query, answer, picture)
+        query.stages.encode = time.monotonic() - begun
+        response.timings_ms.CopyFrom(timings_of(query.stages))
+        data: bytes = response.SerializeToString()
+        return data
+
+    async def _picture(self, query: Query, answer: Answer, picture: int) -> bytes:
+        if (media_type := _MEDIA_TYPES.get(picture)) is None:
+            raise invalid_parameters("picture must be PICTURE_PNG, PICTURE_JPEG or PICTURE_NONE")
+
+        def work() -> bytes:
+            # Drawing is rare and its library large: it is imported when first wanted.
+            from service.drawing import render  # noqa: PLC0415
+
+            trimap = answer.version_used.card.preprocess.trimap
+            limits = self.inference.decode_limits
+            return render(query.task, query.images[0], answer.results[0], media_type, limits, trimap=trimap)
+
+        return await asyncio.get_running_loop().run_in_executor(self.workers, work)

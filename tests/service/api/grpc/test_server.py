@@ -1,0 +1,95 @@
+"""The gRPC server itself: limits, health, reflection, its end."""
+
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from contract.proto.vitrail.v1 import vision_pb2
+from service.api.grpc.server import AddressTaken
+from tests.doubles import until
+from tests.service.api.grpc.channel import method, open_channel
+from tests.service.running import Running, picture, running
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+@pytest.fixture
+async def channel(service: Running) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to the service."""
+    async with open_channel(service) as channel:
+        yield channel
+
+
+async def health(channel: grpc.aio.Channel, name: str = "") -> int:
+    """The status of one service, or of the server."""
+    answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=name))
+    return int(answer.status)
+
+
+@pytest.mark.parametrize("name", ["", "vitrail.v1.VisionService", "inference.GRPCInferenceService"])
+async def test_healthy_when_ready(channel: grpc.aio.Channel, name: str) -> None:
+    """The server and each of its services are SERVING once models are ready."""
+    watched = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=name))
+    while (await watched.read()).status != SERVING:
+        pass
+    assert await health(channel, name) == SERVING
+
+
+async def test_not_healthy_while_draining(service: Running, channel: grpc.aio.Channel) -> None:
+    """Those who watch hear that the service takes no more."""
+    watched = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+    while (await watched.read()).status != SERVING:
+        pass
+    service.application.draining = True
+    assert (await watched.read()).status == NOT_SERVING
+
+
+async def test_not_healthy_without_models(tmp_path: "object") -> None:
+    """Without a model the service is not SERVING."""
+    async with running(tmp_path) as service, open_channel(service) as channel:  # type: ignore[arg-type]
+        await until(lambda: service.application.registry.settled)
+        assert await health(channel) == NOT_SERVING
+
+
+async def test_reflection(channel: grpc.aio.Channel) -> None:
+    """Tools learn the services and their messages from the server."""
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    asked = [
+        reflection_pb2.ServerReflectionRequest(list_services=""),
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol="vitrail.v1.VisionService"),
+    ]
+    services, files = [answer async for answer in stub.ServerReflectionInfo(iter(asked))]
+    assert {found.name for found in services.list_services_response.service} >= {
+        "vitrail.v1.VisionService",
+        "inference.GRPCInferenceService",
+        "grpc.health.v1.Health",
+    }
+    assert vision_pb2.DESCRIPTOR.serialized_pb in files.file_descriptor_response.file_descriptor_proto
+
+
+async def test_a_port_that_is_taken(service: Running, channel: grpc.aio.Channel, tiny_repository: object) -> None:
+    """Nobody listens where somebody does already, and it is said."""
+    del channel
+    async with running(tiny_repository, wait=False) as other:  # type: ignore[arg-type]
+        with pytest.raises(AddressTaken, match=f"127.0.0.1:{service.application.grpc.port}"):
+            await other.application.grpc.start(f"127.0.0.1:{service.application.grpc.port}")
+
+
+async def test_a_message_that_grows(service: Running) -> None:
+    """A small compressed message that would become larger than the limit is refused."""
+    async with open_channel(service) as channel:
+        large = vision_pb2.ClassifyRequest(images=[bytes(service.application.settings.max_body_bytes + 100_000)])
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await method(channel, "Classify")(large, compression=grpc.Compression.Gzip)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_compressed_message(channel: grpc.aio.Channel) -> None:
+    """A caller may compress what it sends."""
+    request = vision_pb2.ClassifyRequest(images=[picture(200, 40, 40)])
+    response = await method(channel, "Classify")(request, compression=grpc.Compression.Gzip)
+    assert response.results[0].classes[0].label == "red"
