@@ -5,7 +5,7 @@ PORT ?= 8000
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models serve test lint format catalogue bench bench-rollout parity image-test proto screenshots clean
+.PHONY: help setup models serve test lint format catalogue bench bench-rollout parity image-test proto client-types fuzz-api screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -25,6 +25,7 @@ help: ## Show this list
 .venv/.dev: .venv/.serve
 	@echo "Installing what the tests need"
 	$(PIP) --editable '.[dev]'
+	$(PIP) --editable clients/python
 	@# The real Triton for the tests; its metadata refuses the NumPy that it runs with, and there are wheels for Linux only.
 	$(PIP) --no-deps 'nvidia-pytriton==0.7.0' || echo "no Triton here: the tests that need one are skipped"
 	@touch $@
@@ -69,6 +70,9 @@ image-test: .venv/.dev ## Build the gateway's image and run it (root, Debian's b
 
 proto: .venv/.dev ## Write the Python of contract/proto/vitrail/v1/vision.proto
 	$(BIN)/python contract/proto/generate.py
+
+client-types: .venv/.dev ## Write what the Python client takes from the service: its types, methods and messages
+	$(BIN)/python clients/python/generate.py
 
 screenshots: .venv/.dev ## Take the README's pictures from a service that runs on PORT (needs Chromium)
 	$(BIN)/python docs/screenshots.py --url http://127.0.0.1:$(PORT) --out docs/images

@@ -102,7 +102,8 @@ class Projection:
         """The nearest of the map's values, of its own type, at the pixels of a window that holds at least one."""
         rows = self.rows.nearest[window.rows]
         wide = dense[rows[0] : rows[-1] + 1].take(self.columns.nearest[window.columns], axis=1)
-        return wide.take(rows - rows[0], axis=0)
+        values: npt.NDArray[Any] = wide.take(rows - rows[0], axis=0)
+        return values
 
 
 def _common(first: slice, second: slice) -> slice:

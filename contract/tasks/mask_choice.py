@@ -55,13 +55,7 @@ def encode_masks(cutouts: Sequence[Cutout], image: ImageSize, wish: MaskWish) ->
 
     InvalidParameter for masks that nobody could read again: whole images of more pixels than `_MAX_BITS` in all.
     """
-    if wish.form in (MaskFormat.PNG, MaskFormat.BITS) and not wish.crop:
-        pixels = len(cutouts) * image["width"] * image["height"]
-        if pixels > _MAX_BITS:
-            raise InvalidParameter(
-                f"{len(cutouts)} masks of {image['width']} x {image['height']} pixels are too many for {wish.form}; "
-                "ask for mask_crop or for rle"
-            )
+    _check_size(len(cutouts), image, wish)
     if wish.form is MaskFormat.PALETTE:
         masks = _in_palette(cutouts, image)
         if wish.max_bytes is None or _size_of(masks) <= wish.max_bytes:
@@ -70,6 +64,17 @@ def encode_masks(cutouts: Sequence[Cutout], image: ImageSize, wish: MaskWish) ->
         if (fitting := _within(map(encode, range(len(cutouts))), wish.max_bytes)) is not None:
             return Masks(fitting)
     return _NO_MASKS
+
+
+def _check_size(count: int, image: ImageSize, wish: MaskWish) -> None:
+    if wish.crop or wish.form not in (MaskFormat.PNG, MaskFormat.BITS):
+        return
+    unbounded = wish.max_bytes is None or wish.max_bytes > _MAX_BITS // 8
+    if unbounded and count * image["width"] * image["height"] > _MAX_BITS:
+        raise InvalidParameter(
+            f"{count} masks of {image['width']} x {image['height']} pixels are too many for {wish.form}; "
+            "ask for mask_crop, max_bytes or rle"
+        )
 
 
 def size_in_json(mask: Mask | Palette) -> int:

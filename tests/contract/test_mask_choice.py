@@ -102,7 +102,7 @@ def test_no_masks_fit_any_budget() -> None:
 
 @pytest.mark.parametrize("form", [MaskFormat.PNG, MaskFormat.BITS])
 def test_whole_masks_of_a_giant_image_are_refused(form: MaskFormat) -> None:
-    """A hundred whole masks of the largest image are the caller's mistake; cut to their boxes they are none."""
+    """A hundred whole masks of the largest image are a mistake, unless they are cut to their boxes or have a budget."""
     giant: ImageSize = {"width": 10_000, "height": 5_000}
     dot: BoolMask = np.ones((1, 1), np.bool_)
     found = [Cutout(dot, index, 0, giant) for index in range(100)]
@@ -110,3 +110,4 @@ def test_whole_masks_of_a_giant_image_are_refused(form: MaskFormat) -> None:
     with pytest.raises(InvalidParameter, match="mask_crop"):
         encode_masks(found, giant, MaskWish(form))
     assert len(encode_masks(found, giant, MaskWish(form, crop=True)).masks) == 100
+    assert encode_masks(found, giant, MaskWish(form, max_bytes=100_000)).masks[0]["format"] == "rle"

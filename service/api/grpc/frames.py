@@ -60,6 +60,7 @@ class FrameStreams:
                 return
             wanted = await self._wanted(start, call)
             call.task = wanted.task
+            await context.send_initial_metadata((("x-request-id", call.id),))
 
             async def work(request: vision_pb2.StreamFramesRequest) -> vision_pb2.StreamFramesResponse:
                 if not request.HasField("frame"):

@@ -12,7 +12,6 @@ from service.api.rest.predict import request_id_of
 from service.api.rest.problems import http_problem
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
-_OF_FILES = "GET, HEAD"
 
 
 def missed(request: Request, error: HTTPException) -> Response:
@@ -23,13 +22,14 @@ def missed(request: Request, error: HTTPException) -> Response:
         response = Response(orjson.dumps(content), error.status_code, media_type="application/json")
     else:
         response = http_problem(error.status_code, request_id_of(request))
-    if error.status_code == 405:
-        response.headers["Allow"] = _allowed(request) if error.headers else _OF_FILES
+    response.headers.update(error.headers or {})
+    if error.status_code == 405 and (allowed := _allowed(request)):
+        response.headers["Allow"] = allowed
     return response
 
 
 def _allowed(request: Request) -> str:
-    """The methods of all routes that the path has: the router asks only the first, and names its methods alone."""
+    """The methods of all routes that the path has: the router itself names those of the first; of a file, none."""
     routes: Iterable[BaseRoute] = request.app.routes
     scopes = ({**request.scope, "method": method} for method in _METHODS)
     return ", ".join(

@@ -16,7 +16,6 @@ _HEADERS: list[Schema] = [
         "in": "header",
         "description": "Milliseconds after which the caller no longer waits.",
         "schema": {"type": "number", "exclusiveMinimum": 0},
-        "example": 5000,
     },
     {
         "name": "X-Request-Id",
@@ -72,23 +71,29 @@ def _forms(fields: dict[str, Schema]) -> dict[str, Any]:
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "properties": {
-                    "image": {"type": "array", "items": BINARY, "minItems": 1},
-                    **{name: _as_text(_without_null(field)) for name, field in parameters.items()},
+                "description": "One or more images; beside them, the query's parameters may be parts. The query goes first.",
+                "properties": {"image": {"type": "array", "items": BINARY, "minItems": 1}},
+                # Not among the properties, where the documentation page would fill in values that it makes up.
+                "patternProperties": {
+                    f"^{name}$": _as_text(_without_null(field)) for name, field in parameters.items()
                 },
                 "required": ["image"],
                 "additionalProperties": False,
-            }
+            },
         },
         JSON: {"schema": _json(parameters), "example": {"images": [{"b64": _A_PIXEL}]}},
     }
 
 
 def _as_text(field: Schema) -> Schema:
-    """A form has no lists: several values are one text, with commas between them."""
-    if field.get("type") != "array":
-        return field
-    return {**{key: field[key] for key in ("title", "description") if key in field}, "type": "string"}
+    """A form has no lists and no switches: several values are one text with commas, and yes has many names."""
+    said = {key: field[key] for key in ("title", "description") if key in field}
+    if field.get("type") == "array":
+        return said | {"type": "string"}
+    return said | {"enum": _SWITCHES} if field.get("type") == "boolean" else field
+
+
+_SWITCHES = [True, False, 1, 0, *"true false 1 0 yes no on off t f y n".split()]
 
 
 def _json(parameters: dict[str, Schema]) -> Schema:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 import signal
 import subprocess
@@ -317,14 +318,31 @@ async def test_a_frame_that_is_too_large_ends_the_stream(service: Running) -> No
     assert "1048576 bytes" in reason
 
 
+async def test_a_stream_may_break_while_answers_are_on_their_way(
+    service: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where one frame of several is too large, the others' answers have nowhere to go, and that is no mistake."""
+    engine = service.engines["colours:2"]
+    engine.hold()
+    async with listening(service.application.asgi, stream=HastyProtocol) as listener:
+        async with connect(listener.url("task=classify")) as socket:
+            for _ in range(4):
+                await socket.send(RED)
+            await until(lambda: service.application.inference.in_flight == 4)
+            await socket.send(bytes(2 << 20))
+            assert (await closing(socket))[0] == 1009
+            engine.let_go()
+        await until(lambda: not listener.state.connections and not listener.state.tasks)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 async def test_a_caller_who_reads_nothing_is_let_go(service: Running) -> None:
     """Answers that nobody reads are kept for a while; then the connection is gone, and its memory with it."""
     image = picture(1, 2, 3, width=1000, height=1000)
     async with impatient(service, stall_s=0.2) as listener:
-        # Each answer has 16 MB; the client takes one in, and reads on when somebody wants it.
-        async with connect(
-            listener.url("task=restore&encoding=npy"), max_queue=1, max_size=None, close_timeout=0.1
-        ) as socket:
+        async with connect(listener.url("task=restore&encoding=npy"), close_timeout=0.1) as socket:
+            # Each answer has 16 MB.
+            socket.transport.pause_reading()
             for _ in range(6):
                 await socket.send(image)
             await until(lambda: not listener.state.connections)

@@ -76,6 +76,14 @@ async def test_streams_that_make_no_sense(channel: grpc.aio.Channel, requests: A
     assert (await failure(channel, requests)).code() is code
 
 
+async def test_the_streams_id(channel: grpc.aio.Channel) -> None:
+    """A stream says its id before its first answer."""
+    call = method(channel, "StreamFrames")(metadata=(("x-request-id", "mine"),))
+    await call.write(START)
+    assert dict(await call.initial_metadata())["x-request-id"] == "mine"
+    call.cancel()
+
+
 async def test_an_empty_stream(channel: grpc.aio.Channel) -> None:
     """A stream without a message ends well."""
     assert await stream(channel, []) == []

@@ -56,7 +56,10 @@ class Sense:
         if holds(case, Part.BODY):
             change(case, Part.BODY, self._with_images(case.body, case.media_type or ""))
         if holds(case, Part.QUERY):
-            change(case, Part.QUERY, self._known(case.query))
+            # What stands in the query goes before the same in the body, which then nobody would look at.
+            beside = in_body(case)
+            query = {name: value for name, value in case.query.items() if name not in beside}
+            change(case, Part.QUERY, self._known(query))
         if holds(case, Part.HEADER):
             headers = dict(case.headers)
             if not next(self._kept):
@@ -121,10 +124,17 @@ def change(case: Case, part: Part, value: Any) -> None:
     meta.clear_dirty(part)
 
 
+def in_body(case: Case) -> set[str]:
+    """Names of the parameters in a request's body, a form's or JSON's."""
+    given = case.body if isinstance(case.body, dict) else {}
+    within = given.get("parameters")
+    return {*given, *(within if isinstance(within, dict) else ())}
+
+
 def can_be(accepted: str, case: Case) -> bool:
     """Whether an answer can be of that type: there is one picture of one image, and masks as bits in no other form."""
     given = case.body if isinstance(case.body, dict) and holds(case, Part.BODY) else {}
     if accepted == MASKS:
-        return not any("mask_format" in parameters for parameters in (case.query, given, given.get("parameters", {})))
+        return "mask_format" not in {*case.query, *in_body(case)}
     images = given.get("images", given.get("image", [RED]))
     return len(images) == 1 or not accepted.startswith("image/")

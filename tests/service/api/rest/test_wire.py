@@ -179,6 +179,11 @@ def message(data: bytes, opcode: int = 2) -> bytes:
     return bytes([0x80 | opcode]) + length + bytes(4) + data
 
 
+async def read_until(reader: asyncio.StreamReader, words: bytes) -> bytes:
+    """What is sent up to these words, which are waited for for half a minute."""
+    return await asyncio.wait_for(reader.readuntil(words), 30)
+
+
 GOOD_BYE = message((1000).to_bytes(2, "big"), opcode=8)
 
 
@@ -189,7 +194,7 @@ async def test_a_handshake_opens_a_stream(service: Running, cut: int | None) -> 
     async with on_a_socket(service.application.asgi) as listener:
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         writer.write(request(BLUE))
-        first = await reader.readuntil(b'"request_id"')
+        first = await read_until(reader, b'"request_id"')
         for piece in pieces:
             writer.write(piece)
             await asyncio.sleep(0.01)
@@ -205,7 +210,7 @@ async def test_frames_may_follow_the_handshake_at_once(service: Running) -> None
     async with on_a_socket(service.application.asgi) as listener:
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         writer.write(handshake() + message(GREEN))
-        answer = await reader.readuntil(b'"timings_ms"')
+        answer = await read_until(reader, b'"timings_ms"')
         writer.close()
     assert answer.startswith(b"HTTP/1.1 101 ")
     assert b'"label":"green"' in answer
@@ -270,10 +275,10 @@ async def test_a_stream_outlives_the_time_for_a_head(service: Running) -> None:
     async with on_a_socket(service.application.asgi, HastyProtocol) as listener:
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         writer.write(handshake())
-        await reader.readuntil(b"\r\n\r\n")
+        await read_until(reader, b"\r\n\r\n")
         await asyncio.sleep(0.3)
         writer.write(message(RED))
-        assert b'"label":"red"' in await reader.readuntil(b'"timings_ms"')
+        assert b'"label":"red"' in await read_until(reader, b'"timings_ms"')
         writer.close()
 
 
@@ -310,7 +315,7 @@ async def test_half_a_frame_is_forgotten_with_its_connection(service: Running) -
     async with on_a_socket(service.application.asgi) as listener:
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         writer.write(handshake())
-        await reader.readuntil(b"\r\n\r\n")
+        await read_until(reader, b"\r\n\r\n")
         (connection,) = listener.state.connections
         assert isinstance(connection, StreamProtocol)
         writer.write(message(bytes(60_000))[:50_000])
@@ -318,3 +323,21 @@ async def test_half_a_frame_is_forgotten_with_its_connection(service: Running) -
         writer.transport.abort()
         await until(lambda: not listener.state.connections)
     assert len(connection.conn.reader.buffer) == 0
+
+
+async def test_who_goes_on_sending_too_much_is_not_read_for_ever(service: Running) -> None:
+    """After a frame that is too large the rest of it is thrown away for a moment; then the connection is closed."""
+    async with on_a_socket(service.application.asgi, stream=HastyStream) as listener:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(handshake())
+        await read_until(reader, b"\r\n\r\n")
+        (connection,) = listener.state.connections
+        assert isinstance(connection, StreamProtocol)
+        writer.write(b"\x82\xff" + (1 << 40).to_bytes(8, "big") + bytes(4))
+        while listener.state.connections and not writer.is_closing():
+            writer.write(bytes(10_000))
+            await asyncio.sleep(0.001)
+        writer.transport.abort()
+    assert connection.conn.close_sent is not None
+    assert connection.conn.close_sent.code == 1009
+    assert connection.queue.qsize() <= 2
