@@ -5,7 +5,7 @@ PORT ?= 8000
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models serve test lint format catalogue bench bench-rollout parity image-test proto client-types fuzz-api screenshots clean
+.PHONY: help setup models serve test lint format catalogue bench bench-masks bench-rollout parity image-test proto client-types fuzz-api screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ parity: .venv/.dev ## Run the REST suite once more, with a real Triton running t
 
 bench-rollout: .venv/.dev models ## Versions that come, go and are rolled back under load; writes benchmarks/ROLLOUT.md
 	$(BIN)/python -m benchmarks.rollout
+
+bench-masks: .venv/.dev ## What each form of mask costs; writes benchmarks/MASKS.md (needs a quiet machine)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.masks
 
 image-test: .venv/.dev ## Build the gateway's image and run it (root, Debian's buildah and debootstrap; minutes)
 	VITRAIL_IMAGE_TEST=1 nice -n 10 $(BIN)/pytest -rs tests/deployment/test_image.py

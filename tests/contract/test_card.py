@@ -8,11 +8,12 @@ from pydantic import ValidationError
 
 from contract.card import CertificateCheck, Evaluation, ModelCard, Platform
 from contract.task import Task
+from contract.tasks.table import TASKS
 from contract.tensors import DType
 from tests.cards import A_TIME, a_card, a_certificate, a_plan, a_spec, a_tensor, a_tuning
 
 
-@pytest.mark.parametrize("task", Task)
+@pytest.mark.parametrize("task", [task for task, definition in TASKS.items() if definition.output_sets])
 def test_cards_survive_json(task: Task) -> None:
     """A card read back from its JSON is the same card."""
     card = a_card(task=task, task_settings={"score_threshold": 0.25}, description="an animal")

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from contract.preprocess import Geometry
 from contract.tasks.classify import CLASSIFY
 from contract.tasks.definition import InvalidParameter, UnusableOutput
-from contract.tasks.explain import EXPLAIN, ExplainParameters, can_explain
+from contract.tasks.explain import EXPLAIN, ExplainParameters, aligned, can_explain
 from contract.tasks.maps import decode_map
 from tests.cards import a_card, a_tensor
 from tests.contract.answers import MODES, WIDE, answer
@@ -164,3 +164,34 @@ def test_a_classifier_with_heat_can_explain() -> None:
     heat = (a_tensor("probabilities", 3), a_tensor("explained", 2), a_tensor("heat", 2, 4, 4))
     assert can_explain(a_card(outputs=heat))
     assert not can_explain(a_card())
+
+
+def test_two_runs_are_compared_class_by_class() -> None:
+    """Classes that are nearly as probable may be exchanged, with their maps; then the runs are the same."""
+    one = outputs() | {"probabilities": np.float32([0.1, 0.45, 0.4499, 0.1])}
+    other = one | {"explained": one["explained"][::-1], "heat": one["heat"][::-1]}
+    found = aligned(one, other, 1e-3)
+    assert all(np.array_equal(found[name], one[name]) for name in one)
+
+
+def test_a_class_that_is_left_out_is_not_compared() -> None:
+    """Of two that compete for the last place either may win; the other maps stay what they are."""
+    one = outputs() | {"probabilities": np.float32([0.1, 0.6, 0.15, 0.15])}
+    other = one | {"explained": np.int32([1, 3]), "heat": one["heat"] + 9}
+    found = aligned(one, other, 1e-3)
+    assert found["explained"].tolist() == [1, 2]
+    np.testing.assert_array_equal(found["heat"][1], one["heat"][1])
+    np.testing.assert_array_equal(found["heat"][0], one["heat"][0] + 9)
+
+
+@pytest.mark.parametrize("explained", [(2, 1), (1, 0), (1, 9), (1, -1), (1,)])
+def test_another_order_stays_another(explained: tuple[int, ...]) -> None:
+    """Where probabilities differ, or classes are none, nothing is put in order."""
+    other = outputs(explained=explained)
+    assert aligned(outputs(), other, 1e-3) is other
+
+
+def test_outputs_without_heat_are_left_alone() -> None:
+    """As those of any other task."""
+    boxes = {"boxes": np.zeros((1, 4))}
+    assert aligned(boxes, boxes, 1e-3) is boxes

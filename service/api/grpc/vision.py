@@ -10,6 +10,7 @@ import grpc
 
 from contract.proto.vitrail.v1 import vision_pb2
 from contract.task import Task
+from contract.tasks.definition import InvalidParameter
 from service.api.grpc.call import Call, Context
 from service.api.grpc.messages import MESSAGES, parameters_of, response_of, timings_of
 from service.errors import invalid_parameters
@@ -87,4 +88,7 @@ class VisionCalls:
             limits = self.inference.decode_limits
             return render(query.task, query.images[0], answer.results[0], media_type, limits, trimap=trimap)
 
-        return await asyncio.get_running_loop().run_in_executor(self.workers, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.workers, work)
+        except InvalidParameter as error:
+            raise invalid_parameters(str(error)) from error
