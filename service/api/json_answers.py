@@ -23,17 +23,20 @@ def json_answer(answer: Answer, request_id: str, stages: Stages, results: list[A
     begun = time.monotonic()
     encoded = as_json(answer.results if results is None else results)
     stages.encode += time.monotonic() - begun
-    model: dict[str, str] = {"name": answer.model, "version": str(answer.version)}
-    if answer.alias:
-        model["alias"] = answer.alias
     return orjson.dumps(
         {
-            "model": model,
+            "model": model_of(answer),
             "results": orjson.Fragment(encoded),
             "timings_ms": stages.as_milliseconds(),
             "request_id": request_id,
         }
     )
+
+
+def model_of(answer: Answer) -> dict[str, str]:
+    """The version that answered."""
+    model = {"name": answer.model, "version": str(answer.version)}
+    return model | {"alias": answer.alias} if answer.alias else model
 
 
 def _base64(value: object) -> orjson.Fragment:

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from contract.tasks.definition import TaskDefinition
 from contract.tasks.table import TASKS
 from contract.validation import first_problem
-from service.api.json_answers import as_json
+from service.api.json_answers import as_json, model_of
 from service.api.request_id import request_id
 from service.api.window import in_order
 from service.errors import ErrorKind, ServiceError, invalid_parameters
@@ -254,13 +254,10 @@ class Stream:
         stages.encode = time.monotonic() - begun
         answer.version_used.metrics.observe(stages, 1)
         self.notes.answered(answer.model, answer.version)
-        model = {"name": answer.model, "version": str(answer.version)}
-        if answer.alias:
-            model["alias"] = answer.alias
         return orjson.dumps(
             {
                 "frame": frame.number,
-                "model": model,
+                "model": model_of(answer),
                 "result": orjson.Fragment(result),
                 "timings_ms": stages.as_milliseconds(),
             }

@@ -71,7 +71,7 @@ def _forms(fields: dict[str, Schema]) -> dict[str, Any]:
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "description": "One or more images; beside them, the query's parameters may be parts. The query goes first.",
+                "description": "Images, and beside them the parameters that are not in the query.",
                 "properties": {"image": {"type": "array", "items": BINARY, "minItems": 1}},
                 # Not among the properties, where the documentation page would fill in values that it makes up.
                 "patternProperties": {
@@ -93,7 +93,7 @@ def _as_text(field: Schema) -> Schema:
     return said | {"enum": _SWITCHES} if field.get("type") == "boolean" else field
 
 
-_SWITCHES = [True, False, 1, 0, *"true false 1 0 yes no on off t f y n".split()]
+_SWITCHES = [True, False, 1, 0, "true", "false", "1", "0", "yes", "no", "on", "off", "t", "f", "y", "n"]
 
 
 def _json(parameters: dict[str, Schema]) -> Schema:

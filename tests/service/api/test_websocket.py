@@ -324,14 +324,16 @@ async def test_a_stream_may_break_while_answers_are_on_their_way(
     """Where one frame of several is too large, the others' answers have nowhere to go, and that is no mistake."""
     engine = service.engines["colours:2"]
     engine.hold()
-    async with listening(service.application.asgi, stream=HastyProtocol) as listener:
+    async with listening(service.application.asgi) as listener:
         async with connect(listener.url("task=classify")) as socket:
             for _ in range(4):
                 await socket.send(RED)
             await until(lambda: service.application.inference.in_flight == 4)
+            (connection,) = listener.state.connections
             await socket.send(bytes(2 << 20))
-            assert (await closing(socket))[0] == 1009
+            await until(lambda: connection.close_sent)
             engine.let_go()
+            assert (await closing(socket))[0] == 1009
         await until(lambda: not listener.state.connections and not listener.state.tasks)
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 

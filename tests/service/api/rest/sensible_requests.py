@@ -115,6 +115,12 @@ def holds(case: Case, part: Part) -> bool:
     return given is not None and given is not NOT_SET and case.meta is not None and not case.meta.is_negative_at(part)
 
 
+def breaks_nothing(case: Case) -> bool:
+    """Whether a form's rules are broken by a list alone that is empty: of that, nothing is sent."""
+    given = case.body if isinstance(case.body, dict) and case.media_type == MULTIPART else {}
+    return not holds(case, Part.BODY) and any(value == [] for name, value in given.items() if name != "image")
+
+
 def change(case: Case, part: Part, value: Any) -> None:
     """Replace a part of a request by one that keeps to the rules as well."""
     meta = case.meta

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -341,3 +342,21 @@ async def test_who_goes_on_sending_too_much_is_not_read_for_ever(service: Runnin
     assert connection.conn.close_sent is not None
     assert connection.conn.close_sent.code == 1009
     assert connection.queue.qsize() <= 2
+
+
+def send_then_read(port: int, data: bytes) -> bytes:
+    """Open a stream, send all of the data before reading a byte, and give what is there to read then."""
+    with socket.create_connection(("127.0.0.1", port), 30) as connection:
+        connection.sendall(handshake())
+        connection.recv(65_536)
+        connection.sendall(data)
+        return connection.recv(65_536)
+
+
+async def test_who_reads_only_after_sending_learns_why(service: Running) -> None:
+    """The refusal of a frame that is too large reaches a caller who first sends all of it."""
+    async with on_a_socket(service.application.asgi) as listener:
+        frame = b"\x82\xff" + (8 << 20).to_bytes(8, "big") + bytes(4) + bytes(8 << 20)
+        answer = await asyncio.to_thread(send_then_read, listener.port, frame)
+    assert answer.startswith(b"\x88")
+    assert int.from_bytes(answer[2:4], "big") == 1009
