@@ -75,7 +75,7 @@ async def test_requests_are_counted_by_stage_and_batch(service: Running) -> None
     assert found[key("vitrail_queue_depth", **version)] == 0
     assert found[key("vitrail_images_in_flight")] == 0
     assert found[key("vitrail_version_ready", **version)] == 1
-    assert found[key("vitrail_loads_total", outcome="ready")] == 11
+    assert found[key("vitrail_loads_total", outcome="ready")] == 12
 
 
 async def test_refusals_are_counted_by_kind(service: Running) -> None:
