@@ -68,6 +68,9 @@ bench-rollout: .venv/.dev models ## Versions that come, go and are rolled back u
 bench-masks: .venv/.dev ## What each form of mask costs; writes benchmarks/MASKS.md (needs a quiet machine)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.masks
 
+fuzz-api: .venv/.dev ## Send the API some ten thousand random requests made from its document (minutes)
+	VITRAIL_FUZZ_EXAMPLES=300 $(BIN)/pytest --durations=2 tests/service/api/rest/test_schemathesis.py
+
 image-test: .venv/.dev ## Build the gateway's image and run it (root, Debian's buildah and debootstrap; minutes)
 	VITRAIL_IMAGE_TEST=1 nice -n 10 $(BIN)/pytest -rs tests/deployment/test_image.py
 

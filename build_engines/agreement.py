@@ -15,11 +15,14 @@ import numpy.typing as npt
 from build_engines.artifact import Tensors
 from contract.preprocess import Floats
 from contract.task import Task
+from contract.tasks.classify import EXPLAINED, HEAT
 
 UNUSABLE = 1e9
 """The relative error that stands for outputs that are not numbers, or not there."""
 
-_STEPPED = {"boxes", "labels", "class_map", "segment_map", "segment_labels", "keypoints"}
+_STEPPED = {"boxes", "labels", "class_map", "segment_map", "segment_labels", "keypoints", EXPLAINED}
+_TIE = 1e-6
+"""By how much of the largest probability a class may come before a more probable one: rounding."""
 _LEAST_COSINE = 0.9999
 _LEAST_BOX_IOU = 0.9
 _NEAR = 2e-3
@@ -39,8 +42,11 @@ def paired(reference: Tensors, engine: Tensors) -> Tensors:
     """The engine's outputs with the objects of each image in the reference's order, so that near-ties cannot swap.
 
     Each object of the reference, best first, takes the engine's object of the same label and nearly the same score
-    that it overlaps best; what is left fills the remaining slots in its own order.
+    that it overlaps best; what is left fills the remaining slots in its own order. Explained classes are put beside
+    themselves, if the engine's order is that of its own probabilities, as it must be.
     """
+    if EXPLAINED in reference:
+        return _paired_classes(reference, engine)
     if "labels" not in reference or any(engine[name].shape != values.shape for name, values in reference.items()):
         return engine
     orders = np.stack([_pairing(_slot(reference, i), _slot(engine, i)) for i in range(len(reference["labels"]))])
@@ -59,8 +65,15 @@ def relative_error(reference: Tensors, engine: Tensors) -> float:
 
 
 def errors(reference: Tensors, engine: Tensors) -> dict[str, float]:
-    """The relative error of each output; 0 for those that only agreement can judge."""
-    return {name: _error(name, expected, engine.get(name)) for name, expected in reference.items()}
+    """The relative error of each output; 0 for those that only agreement can judge.
+
+    Heat is compared where both explain the same class; agreement says whether they may explain different ones.
+    """
+    found = {name: _error(name, expected, engine.get(name)) for name, expected in reference.items()}
+    if EXPLAINED in reference and found[HEAT] < UNUSABLE and found[EXPLAINED] < UNUSABLE:
+        same = reference[EXPLAINED] == engine[EXPLAINED]
+        found[HEAT] = _error(HEAT, reference[HEAT][same], engine[HEAT][same]) if same.any() else UNUSABLE
+    return found
 
 
 def agreement(task: Task, reference: Tensors, engine: Tensors, tolerance: float) -> float:
@@ -97,6 +110,33 @@ def _error(name: str, expected: npt.NDArray[Any], actual: npt.NDArray[Any] | Non
     return min(difference / magnitude, UNUSABLE)
 
 
+def _paired_classes(reference: Tensors, engine: Tensors) -> Tensors:
+    """The engine's outputs with its explained classes in the reference's order where both explain them."""
+    wanted, given = reference[EXPLAINED], engine.get(EXPLAINED)
+    if given is None or given.shape != wanted.shape or not _descending(engine["probabilities"], given):
+        return engine
+    orders = np.stack([_class_order(first, second) for first, second in zip(wanted, given, strict=True)])
+    heat = np.take_along_axis(engine[HEAT], orders[:, :, None, None], axis=1)
+    return {**engine, EXPLAINED: np.take_along_axis(given, orders, axis=1), HEAT: heat}
+
+
+def _descending(probabilities: Floats, classes: npt.NDArray[Any]) -> bool:
+    """Whether classes i32 [B,K] are different ones, in the order of their probabilities f32 [B,C]."""
+    in_range = bool((classes >= 0).all() and (classes < probabilities.shape[1]).all())
+    if not in_range or any(len(np.unique(row)) < len(row) for row in classes):
+        return False
+    rising = np.diff(np.take_along_axis(probabilities, classes, axis=1), axis=1)
+    return bool((rising <= _TIE * probabilities.max()).all())
+
+
+def _class_order(wanted: npt.NDArray[Any], given: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """For every slot of the wanted classes i32 [K] the given one that holds its class; others stay in their order."""
+    places = {int(label): place for place, label in enumerate(given)}
+    order = np.array([places.pop(int(label), -1) for label in wanted], np.intp)
+    order[order < 0] = list(places.values())
+    return order
+
+
 def _pairing(reference: Slot, engine: Slot) -> npt.NDArray[np.intp]:
     """For every slot of the reference the engine's slot that is the same object, i64 [N]; a permutation."""
     count = len(reference["labels"])
@@ -124,7 +164,13 @@ def _distance(reference: Slot, engine: Slot) -> Floats:
 
 def _same_class(reference: Slot, engine: Slot, tolerance: float) -> bool:
     expected, chosen = reference["probabilities"], int(engine["probabilities"].argmax())
-    return bool(expected[chosen] >= expected.max() * (1 - tolerance))
+    same = bool(expected[chosen] >= expected.max() * (1 - tolerance))
+    if EXPLAINED not in reference:
+        return same
+    # Where one explains a class that the other does not, both are as probable.
+    wanted, given = reference[EXPLAINED], engine[EXPLAINED].clip(0, len(expected) - 1)
+    apart = np.abs(expected[wanted] - expected[given]) > tolerance * expected.max()
+    return same and not bool(((wanted != engine[EXPLAINED]) & apart).any())
 
 
 def _same_direction(reference: Slot, engine: Slot, _: float) -> bool:

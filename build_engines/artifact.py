@@ -1,6 +1,6 @@
 """The value that every step takes and returns, and what a step is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 import onnx
+from pydantic import JsonValue
 from torch import nn
 
 from build_engines.catalog.entry import Entry, Normalisation
@@ -48,6 +49,8 @@ class Order:
     """Of the compiled plan; other than fp32, layers that need the range keep it."""
     platform: Literal[Platform.ONNX, Platform.PYTHON] = Platform.ONNX
     """What Triton is to run the ONNX file with: its own ONNX Runtime, or a Python model that brings one."""
+    explain: bool = False
+    """A classifier is to show where it sees its most probable classes: see `build_engines.explain`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class Artifact:
 
     order: Order
     network: Network | None = None
-    """The source: pixels f32 [B,3,H,W], normalised, → the task's tensors, but for a classifier's softmax (logits).
+    """The source: pixels f32 [B,3,H,W], normalised, → the task's tensors, the first one of a classifier being logits.
 
     Its own graph where it comes as ONNX; clips are [B,T,3,H,W]; a trimap is a fourth channel in 0…1.
     """
@@ -130,6 +133,8 @@ class Artifact:
     version: int | None = None
     path: Path | None = None
     """The finished version's folder."""
+    task_settings: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What the card says of the task besides what the entry states."""
     notes: tuple[str, ...] = ()
     """What a reader of the card should know of how it was built."""
     warnings: tuple[str, ...] = field(default=())

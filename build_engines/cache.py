@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it has no types of its own
-from pydantic import BaseModel, ConfigDict, ValidationError
+from google.protobuf.message import DecodeError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from build_engines.artifact import Artifact, Exporter, WeightsOrigin, known
 from build_engines.catalog.entry import Normalisation
@@ -47,6 +47,7 @@ class _Facts(BaseModel):
     trace_batch_size: int
     batch_sizes: tuple[int, ...]
     certificate: Certificate
+    task_settings: dict[str, JsonValue]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -111,6 +112,7 @@ def key(artifact: Artifact) -> str:
         "entry": order.entry.model_dump(mode="json"),
         "weights": weights,
         "resolution": order.resolution,
+        "explain": order.explain,
         "images": None if order.images is None else _digest(order.images),
         "own code": _own_code(order.entry.source.code_path) if order.entry.source.kind == "external" else None,
         "tools": {tool: _installed(tool) for tool in _TOOLS},

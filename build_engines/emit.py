@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from build_engines.artifact import INPUT_NAME, Artifact, BuildFailure, Step, Tensors, WeightsOrigin, known
+from build_engines.artifact import INPUT_NAME, Artifact, BuildFailure, Order, Step, Tensors, WeightsOrigin, known
 from build_engines.catalog.entry import Entry, ExternalSource, TimmSource, TransformersSource
 from build_engines.triton_twin import TWIN
 from contract.card import ModelCard, Platform, Provenance
 from contract.preprocess import Pixels
 from contract.repository import CARD, CONFIG, GOLDEN, LABELS, Repository, RepositoryError
+from contract.task import Task
+from contract.tasks.explain import can_explain
 from contract.tasks.table import TASKS
 from contract.tensors import DType, TensorSpec
 from contract.triton import to_config
@@ -67,12 +69,26 @@ def reserve(artifact: Artifact) -> Artifact:
             raise BuildFailure(
                 f"{order.entry.name}:{order.version} is there already; versions are never overwritten", _REMEDY
             )
+        _require_same_outputs(order)
         order.repository.root.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=order.repository.root):
             pass
-    except OSError as error:
+    except (RepositoryError, OSError) as error:
         raise BuildFailure(f"the repository cannot be written: {error}", _REMEDY) from error
     return artifact
+
+
+def _require_same_outputs(order: Order) -> None:
+    """BuildFailure for heat maps where an earlier version has none, or none where one has; see below."""
+    name = order.entry.name
+    for version in order.repository.versions(name)[-1:] if order.entry.task is Task.CLASSIFY else []:
+        card = order.repository.read_card(name, version)
+        if card.task is Task.CLASSIFY and can_explain(card) is not order.explain:
+            raise BuildFailure(
+                f"{name}:{version} was built {'without' if order.explain else 'with'} --explain, and versions of one "
+                "model share their outputs",
+                f"give this one another name, e.g. --name {name}_{'explained' if order.explain else 'plain'}",
+            )
 
 
 RESERVE = Step("reserve", reserve, requires=(), ensures=())
@@ -122,7 +138,8 @@ def _card(artifact: Artifact, version: int) -> ModelCard:
     entry, spec, origin = artifact.order.entry, known(artifact.preprocess), known(artifact.origin)
     outputs = known(artifact.golden)
     try:
-        TASKS[entry.task].settings.model_validate(entry.task_settings)
+        settings = {**entry.task_settings, **artifact.task_settings}
+        TASKS[entry.task].settings.model_validate(settings)
         return ModelCard(
             name=entry.name,
             version=version,
@@ -136,7 +153,7 @@ def _card(artifact: Artifact, version: int) -> ModelCard:
             ),
             preprocess=spec,
             labels=artifact.labels or (),
-            task_settings=entry.task_settings,
+            task_settings=settings,
             batch_sizes=known(artifact.batch_sizes),
             provenance=Provenance(
                 source=_source(entry, origin),

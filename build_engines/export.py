@@ -76,9 +76,11 @@ class Compiled(nn.Module):
         if self.reverse_channels:
             pixels = pixels.flip(-3)
         outputs = self.network((pixels - self.mean) * self.scale)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         if self.classifies:
-            outputs = torch.sigmoid(outputs) if self.multi_label else torch.softmax(outputs, dim=-1)
-        return outputs if isinstance(outputs, tuple) else (outputs,)
+            logits, *rest = outputs
+            outputs = (torch.sigmoid(logits) if self.multi_label else torch.softmax(logits, dim=-1), *rest)
+        return outputs
 
 
 def by(exporter: Exporter) -> Step:

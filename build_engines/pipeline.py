@@ -66,7 +66,9 @@ def _preparation(order: Order) -> list[Step]:
     heads = _heads(entry)
     source = _step(f"sources.{entry.source.kind}")
     rewritten = [_step("optimize.model.reparameterise")] if entry.source.kind == "timm" and not heads else []
-    return [source, *rewritten, *heads, figures.STEP, samples.STEP]
+    # The figures are those of the network that was published.
+    explained = [_step("explain.step")] if order.explain and entry.source.kind != "external" else []
+    return [source, *rewritten, *heads, figures.STEP, *explained, samples.STEP]
 
 
 def _heads(entry: Entry) -> list[Step]:

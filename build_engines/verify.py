@@ -77,7 +77,8 @@ class SourceRunner:
     def _run_one(self, image: Pixels) -> Tensors:
         outputs = self._raw(normalise(image, self._normalisation))
         if self._gives_logits:
-            outputs = [_sigmoid(outputs[0]) if self._entry.multi_label else _softmax(outputs[0])]
+            logits, *rest = outputs
+            outputs = [_sigmoid(logits) if self._entry.multi_label else _softmax(logits), *rest]
         return dict(zip(self._names, outputs, strict=True))
 
 

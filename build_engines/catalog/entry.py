@@ -176,6 +176,12 @@ class Entry(_Strict):
     """Belongs to the models of a fresh installation."""
 
     @model_validator(mode="after")
+    def _is_what_a_model_does(self) -> Self:
+        if self.task is Task.EXPLAIN:
+            raise ValueError("explain is asked of a model for classify: build that with --explain")
+        return self
+
+    @model_validator(mode="after")
     def _head_fits(self) -> Self:
         if isinstance(self.head, CamHead) and self.source.kind != "timm":
             raise ValueError("a CAM head makes a timm classifier detect or segment, nothing else")

@@ -26,6 +26,8 @@ _Precision = Literal["fp32", "fp16", "bf16"]
 _INTERRUPTED = 130
 """The exit status of a command that Ctrl-C ended, by the shells' convention."""
 _MISUSED = 2
+_TASKS = [task for task in Task if task is not Task.EXPLAIN]
+"""What a model can do."""
 _HEAD_CLASSES = {Task.DETECT: 80, Task.SEGMENT: 150}
 """COCO's, and ADE20K's."""
 
@@ -57,6 +59,9 @@ def command(
     platform: Annotated[
         _Platform, typer.Option(help="What Triton runs the ONNX file with; python for one without ONNX Runtime.")
     ] = Platform.ONNX,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="A classifier shows where it sees its most probable classes.")
+    ] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="How many builds run at once, each in a process.")] = 1,
     patience: Annotated[
         float, typer.Option(min=1, help="Seconds that one build may take, with --all or --jobs.")
@@ -77,7 +82,10 @@ def command(
             raise UnknownEntry(problem)  # noqa: TRY301  refused as a name that stands for nothing
         if everything or jobs > 1 or discard or results:
             several = [entry.name for entry in entries()] if everything else list(names or [])
-            options = _options(repository, weights, resolution, images, engine, precision, platform, no_cache=no_cache)
+            flags = [flag for flag, given in (("--no-cache", no_cache), ("--explain", explain)) if given]
+            options = _options(repository, weights, resolution, images, engine, precision, platform)
+            _require_explicable([find(entry) for entry in several] if explain else [])
+            options += flags
             failed = build_many(several, options, target, jobs, patience, results, report, discard=discard)
             raise typer.Exit(1 if failed else 0)
         if factory:
@@ -88,6 +96,7 @@ def command(
                 _with(entry, task, head, classes, name)
                 for entry in _wanted(names or [], target, report, default=default)
             ]
+        _require_explicable(wanted if explain else [])
     except (UnknownEntry, ValidationError, json.JSONDecodeError) as error:
         report.refused(_readable(error))
         raise typer.Exit(_MISUSED) from error
@@ -101,7 +110,9 @@ def command(
 
     cache = None if no_cache else Cache(cache_folder())
     for entry in wanted:
-        order = Order(entry, target, _weights(weights), resolution, version, images, engine, precision, platform)
+        order = Order(
+            entry, target, _weights(weights), resolution, version, images, engine, precision, platform, explain
+        )
         _build(order, cache, report, traceback=traceback)
 
 
@@ -212,7 +223,7 @@ def _own_code(
         raise UnknownEntry(f"--kwargs must be a JSON object, such as '{{\"depth\": 12}}', not {kwargs}")
     task = task or (_task_of(head.kind) if head else None)
     if task is None:
-        raise UnknownEntry("say with --task what the model does: " + ", ".join(Task))
+        raise UnknownEntry("say with --task what the model does: " + ", ".join(_TASKS))
     return entry_from(factory, code_path, options, task, name=name, head=head)
 
 
@@ -224,14 +235,20 @@ def _options(
     engine: str,
     precision: str,
     platform: str,
-    *,
-    no_cache: bool,
 ) -> list[str]:
     """The options that every process of several is given."""
     given = {"--repository": repository, "--weights": weights, "--resolution": resolution, "--images": images}
     given |= {"--engine": engine, "--precision": precision, "--platform": platform}
-    pairs = [text for option, value in given.items() if value is not None for text in (option, str(value))]
-    return [*pairs, *(["--no-cache"] if no_cache else [])]
+    return [text for option, value in given.items() if value is not None for text in (option, str(value))]
+
+
+def _require_explicable(wanted: list[Entry]) -> None:
+    """UnknownEntry for one that is no classifier, or that comes as a finished graph."""
+    for entry in wanted:
+        if entry.task is not Task.CLASSIFY or entry.head is not None:
+            raise UnknownEntry(f"--explain is for classifiers, and {entry.name} is a model for {entry.task}")
+        if entry.source.kind == "onnx":
+            raise UnknownEntry(f"--explain needs a network, and {entry.name} is a finished ONNX graph")
 
 
 def _weights(text: str) -> "Weights":

@@ -95,10 +95,13 @@ def _fitting(entry: Entry, options: list[str]) -> list[str]:
 
 def fingerprint(entry: Entry, options: Sequence[str]) -> str:
     """The hash of what an outcome depends on: the entry, how it is built, and with which tools."""
+    told = [[option, value] for option, value in pairwise(options) if option in _TELLING]
+    if "--explain" in options:
+        told.append(["--explain"])
     irrelevant = _SAID | {"weights"} if "random" in options else _SAID
     inputs = {
         "entry": entry.model_dump(mode="json", exclude=irrelevant),
-        "options": sorted(pair for pair in pairwise(options) if pair[0] in _TELLING),
+        "options": sorted(told),
         "tools": {tool: version(tool) for tool in _TOOLS},
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]

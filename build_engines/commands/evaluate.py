@@ -35,6 +35,9 @@ def command(
     dataset: Annotated[
         str | None, typer.Option(help="The data set's name in the card. Default: the folder's name.")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Measure heat maps by insertion and deletion, on any pictures.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many pictures, evenly spread.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Largest batch; certified sizes up to this are used.")] = 8,
     threads: Annotated[int | None, typer.Option(min=1, help="Default: the processors that may be used.")] = None,
@@ -43,7 +46,8 @@ def command(
 ) -> None:
     """Measure a version's accuracy on a data set, the way it is served, and write it into its card."""
     from build_engines.artifact import BuildFailure  # noqa: PLC0415
-    from build_engines.evaluation.datasets import open_data_set  # noqa: PLC0415
+    from build_engines.evaluation import insertion_deletion  # noqa: PLC0415
+    from build_engines.evaluation.datasets import open_data_set, pictures_in  # noqa: PLC0415
     from build_engines.evaluation.run import evaluate, write_result  # noqa: PLC0415
     from build_engines.evaluation.served import ServedModel, read_card  # noqa: PLC0415
     from build_engines.tune.machine import available_cpus  # noqa: PLC0415
@@ -52,9 +56,13 @@ def command(
     try:
         card = read_card(target, model)
         served = ServedModel(target, card, threads or available_cpus())
-        found = open_data_set(data, kind, annotations, mask_values)
         with progress(card.name, show=not as_json) as advance:
-            outcome = evaluate(served, found, batch_size, limit, advance)
+            if explain:
+                _require_pictures_only(kind, annotations, mask_values)
+                outcome = insertion_deletion.evaluate(served, pictures_in(data), batch_size, limit, advance)
+            else:
+                found = open_data_set(data, kind, annotations, mask_values)
+                outcome = evaluate(served, found, batch_size, limit, advance)
         name = _name(dataset or data.resolve().name, outcome)
         if not dry_run:
             write_result(target, card, outcome, name)
@@ -66,6 +74,15 @@ def command(
         print_json(_event(card, outcome, name, time.perf_counter() - start, written=not dry_run))
     else:
         _print(card, outcome, name, written=not dry_run)
+
+
+def _require_pictures_only(*chosen: object) -> None:
+    from build_engines.artifact import BuildFailure  # noqa: PLC0415
+
+    if any(item is not None for item in chosen):
+        raise BuildFailure(
+            "--explain asks pictures for nothing but themselves", "leave --kind, --annotations and --mask-values out"
+        )
 
 
 def _name(dataset: str, outcome: "Outcome") -> str:

@@ -57,6 +57,14 @@ class MaskPairs:
 DataSet = ClassFolders | CocoInstances | MaskPairs
 
 
+def pictures_in(folder: Path) -> tuple[Path, ...]:
+    """All pictures in a folder and below it; BuildFailure where there is none."""
+    found = tuple(sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file()))
+    if not found:
+        raise BuildFailure(f"{folder} holds no pictures", "give a folder of pictures with --data")
+    return found
+
+
 def open_data_set(
     folder: Path, kind: Kind | None = None, annotations: Path | None = None, values: MaskValues | None = None
 ) -> DataSet:

@@ -1,6 +1,6 @@
 """One version as it is served: an image file's bytes → the task's answer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,15 @@ class ServedModel:
                 yield from self._run(waiting, paths, parameters, batch_size)
                 waiting = []
         yield from self._run(waiting, paths, parameters, batch_size)
+
+    def outputs(self, images: Pixels, batch_size: int) -> Iterator[Mapping[str, np.ndarray[Any, Any]]]:
+        """The raw outputs for each of the prepared images uint8 [K,H,W,3], in certified batches; see `answers`."""
+        start = 0
+        for size in batches(len(images), self.card.batch_sizes, batch_size):
+            tensors = self._infer(images[start : start + size])
+            start += size
+            for slot in range(size):
+                yield {name: values[slot] for name, values in zip(self._names, tensors, strict=True)}
 
     def _run(
         self, waiting: list[tuple[int, Pixels, Geometry]], paths: Sequence[Path], parameters: Parameters, limit: int

@@ -19,6 +19,7 @@ from torch import nn
 from build_engines import checkpoint, export, figures, random_weights
 from build_engines.artifact import BuildFailure, Exporter, Weights, WeightsOrigin, known
 from build_engines.catalog.entry import Entry, ExternalSource, Normalisation, PyramidHead
+from build_engines.explain.step import NAMES, explanation_of
 from build_engines.messages import Array, Message, receive, send
 from build_engines.own_code import factory, headed, preparation
 from build_engines.own_code.blame import Blame
@@ -44,6 +45,7 @@ class Server:
         self._network: nn.Module | None = None
         self._weights: Weights = "random"
         self._fitted: nn.Module | None = None
+        self._reference: nn.Module | None = None
         self._spec: PreprocessSpec | None = None
 
     def load(self, request: Message) -> Answer:
@@ -90,7 +92,16 @@ class Server:
                 self._fitted = fitted.module.eval()
                 facts = {"names": fitted.names, "notes": fitted.notes, "classes": fitted.classes}
             counted = figures.of_network(known(self._fitted), spec)
+            self._reference = self._fitted
+            if request["explain"]:
+                facts |= self._explain(spec, facts["notes"])
         return facts | {"figures": counted.model_dump(mode="json")}, ()
+
+    def _explain(self, spec: PreprocessSpec, notes: Sequence[str]) -> Message:
+        """Have the network explain its answers, and hold that against automatic differentiation."""
+        found = explanation_of(known(self._fitted), spec)
+        self._fitted, self._reference = found.network, found.by_autograd
+        return {"names": NAMES, "notes": (*notes, found.note), "task_settings": found.task_settings}
 
     def export(self, request: Message) -> Answer:
         """The compiled model's ONNX form, as bytes in one array uint8."""
@@ -111,7 +122,7 @@ class Server:
     def run(self, pixels: Array) -> Answer:
         """Normalised pixels → the task's tensors."""
         with torch.inference_mode(), Blame(known(self._source), "the network does not run"):
-            outputs = known(self._fitted)(torch.from_numpy(pixels))
+            outputs = known(self._reference)(torch.from_numpy(pixels))
         return {}, [output.numpy() for output in (outputs if isinstance(outputs, tuple) else (outputs,))]
 
     def answer(self, request: Message, arrays: Sequence[Array]) -> Answer:

@@ -70,6 +70,7 @@ def load(artifact: Artifact, patience_s: float = PATIENCE_S) -> Artifact:
             "do": "prepare",
             "preprocess": preprocess.model_dump(mode="json"),
             "settle": order.weights == "random",
+            "explain": order.explain,
             "origin": asdict(origin),
         }
         prepared, _ = process.ask(request, (), patience_s)
@@ -85,6 +86,7 @@ def load(artifact: Artifact, patience_s: float = PATIENCE_S) -> Artifact:
         figures=Figures.model_validate(prepared["figures"]),
         notes=(*artifact.notes, *loaded["notes"], *prepared["notes"]),
         warnings=(*artifact.warnings, *loaded["warnings"], *prepared.get("warnings", ())),
+        task_settings=prepared.get("task_settings", {}),
     )
 
 

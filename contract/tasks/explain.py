@@ -1,8 +1,9 @@
 """Explain: which part of the image speaks for a class? Asked of a model for classify that was built to tell."""
 
-from typing import Annotated, NotRequired
+from typing import Annotated, Any, NotRequired
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -59,12 +60,39 @@ def can_explain(card: ModelCard) -> bool:
     return card.task is Task.CLASSIFY and HEAT in {output.name for output in card.outputs}
 
 
+def aligned(expected: Outputs, actual: Outputs, tolerance: float) -> Outputs:
+    """One image's outputs with its explained classes in the order of another run's, to compare the two.
+
+    Nearly equal probabilities may come in either order, and either of two may be left out. A class that only one
+    explains, where its probability is that of the one in its place to within ``tolerance`` of the highest, has
+    nothing to be compared with, and is taken over as expected. Outputs without heat are given back as they are.
+    """
+    if EXPLAINED not in expected or EXPLAINED not in actual:
+        return actual
+    wanted, given, scores = expected[EXPLAINED], actual[EXPLAINED], expected["probabilities"]
+    if wanted.shape != given.shape or expected[HEAT].shape != actual[HEAT].shape or _outside(given, len(scores)):
+        return actual
+    # What stands in a place must be as probable as what is expected there, whichever class it is.
+    if (np.abs(scores[given] - scores[wanted]) > tolerance * scores.max()).any():
+        return actual
+    places = {int(index): place for place, index in enumerate(given)}
+    heat = expected[HEAT].copy()
+    for slot, index in enumerate(wanted.tolist()):
+        if index in places:
+            heat[slot] = actual[HEAT][places[index]]
+    return {**actual, EXPLAINED: wanted, HEAT: heat}
+
+
+def _outside(indices: npt.NDArray[Any], classes: int) -> bool:
+    return bool(((indices < 0) | (indices >= classes)).any())
+
+
 def postprocess(
     outputs: Outputs, geometry: Geometry, card: ModelCard, settings: ClassifySettings, parameters: ExplainParameters
 ) -> ExplainResult:
     """Probabilities f32 [C], ``explained`` i32 [K] and ``heat`` f32 [K,h,w] → the map of one class, 8-bit in a PNG."""
     probabilities, explained = finite("probabilities", outputs["probabilities"]), outputs[EXPLAINED].tolist()
-    if any(not 0 <= index < len(probabilities) for index in explained):
+    if _outside(outputs[EXPLAINED], len(probabilities)):
         raise UnusableOutput(f"the model put out values in {EXPLAINED} that are no classes")
     slot = _slot(parameters.class_, explained, card, len(probabilities))
     heat = finite(HEAT, outputs[HEAT][slot]).astype(np.float32, copy=False)

@@ -44,7 +44,8 @@ def request_of(task: TaskDefinition) -> Schema:
 
 def _fields(task: TaskDefinition) -> dict[str, Schema]:
     schema = task.parameters.model_json_schema()
-    return inlined(schema.get("properties", {}), schema.get("$defs", {}))
+    fields: dict[str, Schema] = inlined(schema.get("properties", {}), schema.get("$defs", {}))
+    return fields
 
 
 def _in_query(name: str, field: Schema) -> Schema:
@@ -97,8 +98,8 @@ _SWITCHES = [True, False, 1, 0, "true", "false", "1", "0", "yes", "no", "on", "o
 
 
 def _json(parameters: dict[str, Schema]) -> Schema:
-    schema = JsonBody.model_json_schema()
-    schema = inlined(schema, schema["$defs"])
+    made = JsonBody.model_json_schema()
+    schema: Schema = inlined(made, made["$defs"])
     schema["properties"]["parameters"] = {
         "type": "object",
         "properties": parameters | {"model": {"anyOf": [_MODEL, {"type": "null"}], "default": None}},
