@@ -104,7 +104,8 @@ def without_nms(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Notes]:
     copy.CopyFrom(model)
     graph = copy.graph
     found = [node for node in graph.node if node.op_type == "NonMaxSuppression"]
-    calls = {mask.output[0]: call for node in found for mask, call in [_call(graph, node)] if mask is not None}
+    pairs = (_call(graph, node) for node in found)
+    calls = {mask.output[0]: call for mask, call in filter(None, pairs)}
     if not calls:
         return copy, ()
     nodes = [calls.get(node.output[0], node) for node in graph.node]
@@ -116,9 +117,7 @@ def without_nms(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Notes]:
     return inlined, (f"non-maximum suppression is made of rounds of one rule ({len(calls)}), for the engine has none",)
 
 
-def _call(
-    graph: onnx.GraphProto, suppression: onnx.NodeProto
-) -> tuple[onnx.NodeProto, onnx.NodeProto] | tuple[None, None]:
+def _call(graph: onnx.GraphProto, suppression: onnx.NodeProto) -> tuple[onnx.NodeProto, onnx.NodeProto] | None:
     """The ScatterND that makes a mask of a suppression's indices, and the call that replaces it; None: another form."""
     makers = {name: node for node in graph.node for name in node.output}
     constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -126,11 +125,11 @@ def _call(
     masks = [node for node in graph.node if node.op_type == "ScatterND" and node.input[1] == selected]
     centred = any(attribute.name == "center_point_box" and attribute.i for attribute in suppression.attribute)
     if len(masks) != 1 or centred or len(suppression.input) < 5 or not all(suppression.input):
-        return None, None
+        return None
     (mask,) = masks
     nothing, everything = (_filled(makers.get(mask.input[index]), constants) for index in (0, 2))
     if nothing is not False or everything is not True:
-        return None, None
+        return None
     return mask, helper.make_node(_NAME, list(suppression.input), [mask.output[0]], name=mask.name, domain=_DOMAIN)
 
 
