@@ -13,13 +13,24 @@ from tests.service.running import Running
 _SERVICE = vision_pb2.DESCRIPTOR.services_by_name["VisionService"]
 
 
-@asynccontextmanager
-async def open_channel(service: Running) -> AsyncIterator[grpc.aio.Channel]:
-    """Have the service listen on a free port, and connect to it."""
+async def listen(service: Running) -> str:
+    """Have the service listen on a free port, if it does not yet, and tell where."""
     if not service.application.grpc.port:
         await service.application.grpc.start("127.0.0.1:0")
+    return f"127.0.0.1:{service.application.grpc.port}"
+
+
+@asynccontextmanager
+async def listening(service: Running) -> AsyncIterator[str]:
+    """Where a service speaks gRPC, as long as it runs."""
+    yield await listen(service)
+
+
+@asynccontextmanager
+async def open_channel(service: Running) -> AsyncIterator[grpc.aio.Channel]:
+    """Have the service listen, and connect to it."""
     options = [("grpc.max_receive_message_length", -1)]
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{service.application.grpc.port}", options) as channel:
+    async with grpc.aio.insecure_channel(await listen(service), options) as channel:
         yield channel
 
 

@@ -23,13 +23,6 @@ def frames(*images: bytes) -> list[vision_pb2.StreamFramesRequest]:
     return [vision_pb2.StreamFramesRequest(frame={"image": image, "id": id_}) for id_, image in enumerate(images)]
 
 
-@pytest.fixture
-async def channel(service: Running) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to the service."""
-    async with open_channel(service) as channel:
-        yield channel
-
-
 async def stream(channel: grpc.aio.Channel, requests: Iterable[Any]) -> list[vision_pb2.StreamFramesResponse]:
     """All answers to some requests."""
     return [answer async for answer in method(channel, "StreamFrames")(iter(requests))]

@@ -1,8 +1,7 @@
 """The Open Inference Protocol over gRPC, as the clients of Triton and KServe speak it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from service.api.grpc.inference_protocol import SERVICE
 from service.registry.traffic import ModelTraffic, Routing
 from service.registry.version import VersionState
 from tests.doubles import until
+from tests.service.api.grpc.channel import listening
 from tests.service.api.rest.test_inference_protocol import post
 from tests.service.api.rest.test_inference_protocol import request as rest_request
 from tests.service.running import Running, running
@@ -34,34 +34,6 @@ for channel in range(3):
 
 Client = triton_aio.InferenceServerClient
 Stub = service_pb2_grpc.GRPCInferenceServiceStub
-
-
-@asynccontextmanager
-async def listening(service: Running) -> AsyncIterator[str]:
-    """The address at which a service speaks gRPC."""
-    await service.application.grpc.start("127.0.0.1:0")
-    yield f"127.0.0.1:{service.application.grpc.port}"
-
-
-@pytest.fixture
-async def address(service: Running) -> AsyncIterator[str]:
-    """Where the protocol is spoken."""
-    async with listening(service) as address:
-        yield address
-
-
-@pytest.fixture
-async def client(address: str) -> AsyncIterator[Client]:
-    """Triton's own client for asyncio."""
-    async with Client(address) as client:
-        yield client
-
-
-@pytest.fixture
-async def stub(address: str) -> AsyncIterator[Stub]:
-    """The protocol without a client's comforts."""
-    async with grpc.aio.insecure_channel(address) as channel:
-        yield Stub(channel)
 
 
 def images_input(images: np.ndarray = PRIMARIES) -> triton.InferInput:

@@ -7,18 +7,17 @@ from typing import Any
 
 import grpc
 import numpy as np
-import pytest
 from tritonclient.grpc import service_pb2
 
 from service.api.grpc.tensor_calls import WINDOW
 from tests.doubles import until
+from tests.service.api.grpc.channel import listening
 from tests.service.api.grpc.test_inference_protocol import (
     PRIMARIES,
     SHAPE,
     Client,
     Stub,
     images_input,
-    listening,
     refusal,
     request,
 )
@@ -27,27 +26,6 @@ from tests.service.running import Running, running
 ONE = PRIMARIES[:1]
 LARGE = request(np.zeros((32, *SHAPE), np.uint8), "double")
 """6 kB, whose answer is 24 kB."""
-
-
-@pytest.fixture
-async def address(service: Running) -> AsyncIterator[str]:
-    """Where the protocol is spoken."""
-    async with listening(service) as address:
-        yield address
-
-
-@pytest.fixture
-async def client(address: str) -> AsyncIterator[Client]:
-    """Triton's own client for asyncio."""
-    async with Client(address) as client:
-        yield client
-
-
-@pytest.fixture
-async def stub(address: str) -> AsyncIterator[Stub]:
-    """The protocol without a client's comforts."""
-    async with grpc.aio.insecure_channel(address) as channel:
-        yield Stub(channel)
 
 
 async def stream_of(messages: Iterable[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:

@@ -1,7 +1,5 @@
 """The gRPC server itself: limits, health, reflection, its end."""
 
-from collections.abc import AsyncIterator
-
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -15,13 +13,6 @@ from tests.service.running import Running, picture, running
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-
-@pytest.fixture
-async def channel(service: Running) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to the service."""
-    async with open_channel(service) as channel:
-        yield channel
 
 
 async def health(channel: grpc.aio.Channel, name: str = "") -> int:

@@ -1,7 +1,6 @@
 """``vitrail.v1.VisionService`` over a real channel."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -11,17 +10,10 @@ from google.rpc import error_details_pb2, status_pb2
 from contract.proto.vitrail.v1 import vision_pb2
 from service.api.grpc.vision import SERVICE
 from tests.doubles import until
-from tests.service.api.grpc.channel import method, open_channel
+from tests.service.api.grpc.channel import method
 from tests.service.running import Running, picture
 
 RED = picture(200, 40, 40)
-
-
-@pytest.fixture
-async def channel(service: Running) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to the service."""
-    async with open_channel(service) as channel:
-        yield channel
 
 
 async def failure(call: Any) -> grpc.aio.AioRpcError:
