@@ -30,8 +30,8 @@ class Query:
     task: Task
     model: str | None
     """``name``, ``name@alias`` or ``name:version``; None for the task's default."""
-    images: Sequence[bytes]
-    """Encoded images."""
+    images: Sequence[bytes | Pixels]
+    """Encoded images; or decoded ones, RGB uint8 [H, W, 3], as a video's frames are."""
     parameters: dict[str, Any]
     """The task's parameters, not yet checked."""
     deadline: float | None = None
@@ -205,8 +205,8 @@ class Inference:
         begun = time.monotonic()
         loop = asyncio.get_running_loop()
 
-        def start(data: bytes) -> asyncio.Future[Prepared]:
-            return loop.run_in_executor(self._workers, prepare, data, spec, self._limits, query.deadline)
+        def start(image: bytes | Pixels) -> asyncio.Future[Prepared]:
+            return loop.run_in_executor(self._workers, prepare, image, spec, self._limits, query.deadline)
 
         if len(query.images) == 1:
             try:
@@ -296,12 +296,17 @@ _SHOWN = 64
 """Letters of a caller's own words that a message repeats."""
 
 
-def prepare(data: bytes, spec: PreprocessSpec, limits: DecodeLimits, deadline: float | None) -> Prepared:
+def prepare(image: bytes | Pixels, spec: PreprocessSpec, limits: DecodeLimits, deadline: float | None) -> Prepared:
     """Decode and preprocess one image, in a worker thread; raises InvalidImage, ImageTooLarge or ServiceError."""
     begun = time.monotonic()
     if deadline is not None and begun > deadline:
         raise deadline_exceeded("the deadline passed before the image was decoded")
-    pixels = decode(data, limits, trimap=spec.trimap)
+    if isinstance(image, bytes):
+        pixels = decode(image, limits, trimap=spec.trimap)
+    elif spec.trimap:
+        raise InvalidImage("the model wants a trimap as the alpha channel, and a video's frame has none")
+    else:
+        pixels = image
     decoded = time.monotonic()
     ready, geometry = preprocess(pixels, spec)
     done = time.monotonic()

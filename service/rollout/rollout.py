@@ -162,7 +162,10 @@ class Rollout:
         query = copy.computed.query
         for index, found in enumerate(outcome.differences):
             window.compared(found.share)
-            comparison.add(found, query.request_id, index, query.images[index] if self._keep_images else None)
+            image = query.images[index]
+            # A video's frames come decoded, which is far too much to keep.
+            kept = image if self._keep_images and isinstance(image, bytes) else None
+            comparison.add(found, query.request_id, index, kept)
             self._telemetry.disagreement.labels(*labels).observe(found.share)
             for name, value in found.figures.items():
                 self._telemetry.disagreement_figures.labels(*labels, name).observe(value)

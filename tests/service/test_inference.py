@@ -9,15 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from contract.image import decode
 from contract.task import Task
 from service.errors import ErrorKind, ServiceError
 from service.inference import Answer, Inference, Query, parse_parameters
 from service.telemetry import STAGES, Stages
 from tests.doubles import settle, until
 from tests.service.running import BLACK, BLUE, GREEN, RED, Running, running
-from tests.service.tiny_tasks import share_model, write_task
+from tests.service.tiny_tasks import A_TRIMAP, share_model, trimap_model, write_task
 
 
 def query(*images: bytes, **changes: Any) -> Query:
@@ -55,6 +57,22 @@ async def test_results_come_in_the_order_of_the_images(inference: Inference) -> 
     answer = await inference.predict(query(RED, GREEN, BLUE, GREEN, RED))
     assert labels(answer) == ["red", "green", "blue", "green", "red"]
     assert (answer.model, answer.version, answer.alias) == ("colours", 2, "stable")
+
+
+async def test_frames_that_are_decoded_already(inference: Inference) -> None:
+    """Pixels are taken like an encoded image, and give the same answer."""
+    pixels = decode(RED, inference.decode_limits)
+    mixed = await inference.predict(Query(Task.CLASSIFY, None, [RED, pixels], {}))
+    assert mixed.results[0] == mixed.results[1]
+
+
+async def test_a_frame_has_no_trimap(tmp_path: Path) -> None:
+    """A model that wants a trimap cannot be asked about a video's frame, and says so."""
+    write_task(tmp_path, "hair", Task.MATTE, trimap_model(), preprocess=A_TRIMAP)
+    async with running(tmp_path) as service:
+        frame = np.zeros((8, 8, 3), np.uint8)
+        error = await refusal(service.application.inference, Query(Task.MATTE, None, [frame], {}))
+    assert (error.kind, "trimap" in error.message) == (ErrorKind.INVALID_IMAGE, True)
 
 
 @pytest.mark.parametrize(("images", "index"), [((b"x",), 0), ((RED, b"", GREEN), 1), ((RED, GREEN, RED[:50]), 2)])

@@ -60,24 +60,24 @@ class VisionCalls:
                 request_id=call.id,
             )
             answer = await self.inference.predict(query)
-            data = await self._encode(query, answer, request.picture)
+            data = await self._encode(query, answer, request)
             answer.version_used.metrics.observe(stages, len(answer.results))
             call.answered(answer)
             context.set_trailing_metadata((("x-request-id", call.id), ("server-timing", stages.as_server_timing())))
             return data
 
-    async def _encode(self, query: Query, answer: Answer, picture: int) -> bytes:
+    async def _encode(self, query: Query, answer: Answer, request: Any) -> bytes:
         begun = time.monotonic()
         response = response_of(query.task, answer, query.request_id)
-        if picture:
-            response.picture = await self._picture(query, answer, picture)
+        if request.picture:
+            response.picture = await self._picture(query.task, request, answer)
         query.stages.encode = time.monotonic() - begun
         response.timings_ms.CopyFrom(timings_of(query.stages))
         data: bytes = response.SerializeToString()
         return data
 
-    async def _picture(self, query: Query, answer: Answer, picture: int) -> bytes:
-        if (media_type := _MEDIA_TYPES.get(picture)) is None:
+    async def _picture(self, task: Task, request: Any, answer: Answer) -> bytes:
+        if (media_type := _MEDIA_TYPES.get(request.picture)) is None:
             raise invalid_parameters("picture must be PICTURE_PNG, PICTURE_JPEG or PICTURE_NONE")
 
         def work() -> bytes:
@@ -86,7 +86,7 @@ class VisionCalls:
 
             trimap = answer.version_used.card.preprocess.trimap
             limits = self.inference.decode_limits
-            return render(query.task, query.images[0], answer.results[0], media_type, limits, trimap=trimap)
+            return render(task, request.images[0], answer.results[0], media_type, limits, trimap=trimap)
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self.workers, work)

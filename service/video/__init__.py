@@ -1,0 +1,1 @@
+"""Video: decoding, which frames are processed, tracking, jobs and live streams."""
