@@ -115,8 +115,7 @@ COPY --from=gateway-libraries /opt/vitrail /opt/vitrail
 COPY --from=gateway-code /code/opt/vitrail /opt/vitrail
 ENV VITRAIL_REPOSITORY=/models \
     VITRAIL_HOST=0.0.0.0 \
-    VITRAIL_PORT=8000 \
-    VITRAIL_GRPC_PORT=8001
+    VITRAIL_PORT=8000
 VOLUME ["/models"]
 EXPOSE 8000 8001
 STOPSIGNAL SIGTERM
