@@ -19,10 +19,10 @@ from contract.tasks.table import TASKS
 from contract.validation import first_problem
 from service.api.json_answers import as_json, model_of
 from service.api.request_id import request_id
-from service.api.window import in_order
 from service.errors import ErrorKind, ServiceError, invalid_parameters
 from service.inference import Inference, Query, parse_parameters
 from service.telemetry import Stages, Telemetry
+from service.window import in_order
 
 _log = logging.getLogger("vitrail.websocket")
 

@@ -12,10 +12,10 @@ from contract.task import Task
 from contract.tasks.table import TASKS
 from service.api.grpc.call import Call, Context
 from service.api.grpc.messages import model_of, parameters_of, result_of, timings_of
-from service.api.window import in_order
 from service.errors import ServiceError, invalid_parameters
 from service.inference import Inference, Query, parse_parameters
 from service.telemetry import Stages, Telemetry
+from service.window import in_order
 
 WINDOW = 4
 """Frames of one stream that are worked on, or whose answers wait to be read."""

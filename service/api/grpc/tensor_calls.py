@@ -25,11 +25,11 @@ from service.api.grpc.tensors import (
     parse,
     timeout_s_of,
 )
-from service.api.window import in_order
 from service.errors import ServiceError
 from service.served_models import selector_of, text_of
 from service.telemetry import Stages, Telemetry
 from service.tensor_inference import TensorInference, TensorQuery
+from service.window import in_order
 
 T = TypeVar("T")
 Write = Callable[[ModelCard, Outputs, str], bytes]

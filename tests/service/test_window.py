@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.api.window import in_order
+from service.window import in_order
 from tests.doubles import settle
 
 

@@ -1,0 +1,81 @@
+"""Tracking and counting along a video, and going on with both where an earlier attempt has ended."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from service.video.counts import Counting, CountParameters, FrameCounts
+from service.video.lines import Line
+from service.video.track import LISTS, Tracker, TrackParameters
+
+
+class Followed:
+    """Puts track ids and counts into results, in the order of frames."""
+
+    def __init__(self, parameters: TrackParameters, counts: CountParameters | None, score_threshold: float) -> None:
+        """Results are wanted from ``score_threshold`` on, and come from ``parameters.detection_threshold`` of it on."""
+        self._tracker = Tracker(parameters, score_threshold)
+        self._counting = None if counts is None else Counting(counts)
+        self._known: dict[int, int] | None = None
+        self._last_id = 0
+
+    def go_on(self, tail: Iterable[Line], last_id: int) -> None:
+        """Take up the tracks of the last lines of an earlier attempt, under their ids; new ids come after ``last_id``.
+
+        What the tracker knew of objects that are in no line is lost.
+        """
+        self._known, self._last_id = {}, last_id
+        for line in tail:
+            name = next((name for name in LISTS if name in line), None)
+            if name is None or line.get("carried") is True:
+                continue
+            ids = {_place(item): item["track_id"] for item in line[name] if "track_id" in item}
+            result = self._tracker.update({**line, name: _without_ids(line[name])}, line["timestamp_s"])
+            for item in result[name]:
+                if "track_id" in item and _place(item) in ids:
+                    self._known.setdefault(item["track_id"], ids[_place(item)])
+            if self._counting is not None:
+                self._counting.update(line, line["timestamp_s"])
+
+    def update(self, result: Mapping[str, Any], time_s: float) -> dict[str, Any]:
+        """The result with track ids, and with ``counts`` if they are wanted.
+
+        Raises:
+            NotTrackable: a result without boxes that have scores.
+        """
+        tracked = self._renamed(dict(self._tracker.update(result, time_s)))
+        if self._counting is not None:
+            tracked["counts"] = self._counting.update(tracked, time_s)
+        return tracked
+
+    def _renamed(self, result: dict[str, Any]) -> dict[str, Any]:
+        """With the ids of the earlier attempt where there was one."""
+        if self._known is None:
+            return result
+        name = next(name for name in LISTS if name in result)
+        items = [
+            {**item, "track_id": self._id(item["track_id"])} if "track_id" in item else item for item in result[name]
+        ]
+        return {**result, name: items}
+
+    def _id(self, tracker_id: int) -> int:
+        known = self._known or {}
+        if tracker_id not in known:
+            self._last_id += 1
+            known[tracker_id] = self._last_id
+        return known[tracker_id]
+
+
+def carried_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What a frame takes over from the one before: all but what happened there."""
+    counts: FrameCounts | None = fields.get("counts")
+    if counts is None:
+        return dict(fields)
+    return {**fields, "counts": {"crossings": [], "passages": [], "inside": counts["inside"]}}
+
+
+def _without_ids(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in item.items() if name != "track_id"} for item in items]
+
+
+def _place(item: Mapping[str, Any]) -> tuple[float, ...]:
+    return (*item["box"].values(), item["score"])

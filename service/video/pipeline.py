@@ -1,0 +1,249 @@
+"""A video job's work: decode → sample → ask the model → track → a line a frame, and the annotated video by the side."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from contract.task import Task
+from contract.tasks.table import TASKS
+from service.errors import ErrorKind, ServiceError, invalid_parameters
+from service.inference import Inference, parse_parameters
+from service.registry.version import LoadedVersion
+from service.video.disk import on_disk
+from service.video.followed import Followed, carried_fields
+from service.video.frame_feed import FeedStart, FrameFeed, SampledFrame
+from service.video.job import Job
+from service.video.job_drawing import JobDrawing
+from service.video.lines import Kept, LineWriter, line_of, without_bytes
+from service.video.opening import VideoOptions
+from service.video.patient_inference import Patience, PatientInference
+from service.video.progress import Progress
+from service.video.sampling import Decision, SampleMode
+from service.video.source import VideoInfo
+from service.video.track import NotTrackable
+from service.video.video_request import VideoRequest
+from service.window import in_order
+
+_PIXEL_BYTES = 256 << 20
+"""Of all frames that are under way, more or less: large frames, fewer of them."""
+_LEAST_WINDOW = 2
+_FAILURES = 25
+"""Frames in a row without an answer after which the job fails."""
+_TAIL_S = 2.0
+_AS_JSON = frozenset({Task.CLASSIFY, Task.DETECT, Task.SEGMENT, Task.KEYPOINTS, Task.REGIONS})
+"""Tasks whose results have no bytes in them …"""
+_TEXT_MASKS = frozenset({None, "rle", "polygon", "none"})
+"""… with masks in one of these forms."""
+
+
+@dataclass(slots=True)
+class VideoWork:
+    """What is done with the video of a job; see `service.video.work.Work`.
+
+    A job that goes on begins at the frame behind its last line; with an annotated video it reads from the start, to
+    draw that anew from the lines that are there. Models are asked for frames without a line only.
+    """
+
+    inference: Inference
+    options: VideoOptions = field(default_factory=VideoOptions)
+    patience: Patience = field(default_factory=Patience)
+
+    async def run(self, job: Job, progress: Progress) -> None:
+        """See `Work.run`.
+
+        Raises:
+            ServiceError: as `Inference.predict` does; unsupported_media_type and too_large for what is no video, or has
+                frames too large; overloaded where the disk is full.
+        """
+        request = VideoRequest.of(job.request)
+        tail_s = 0.0 if request.track is None else request.track.lost_s + _TAIL_S
+        kept = await on_disk(Kept.read, progress.folder.results, tail_s)
+        async with self._attempt(job, request, kept, progress) as attempt:
+            feed = attempt.feed
+            window = window_for(request.window, feed.info.width, feed.info.height)
+            progress.total(_frames_claimed(feed.info))
+            try:
+                await in_order(aiter(feed), attempt.answer, attempt.deliver, window)
+            finally:
+                await attempt.lines.flush()
+            await progress.moved(attempt.passed)
+            for problem in attempt.problems():
+                progress.problem(problem)
+
+    @asynccontextmanager
+    async def _attempt(
+        self, job: Job, request: VideoRequest, kept: Kept, progress: Progress
+    ) -> AsyncIterator["_Attempt"]:
+        asking = PatientInference(
+            self.inference, request.task, request.model, request.parameters, self.patience, job.id, progress.problem
+        )
+        followed = await _followed(asking, request, kept)
+        async with AsyncExitStack() as stack:
+            drawing = await _drawing(stack, request, kept, progress)
+            feed = await stack.enter_async_context(self._feed(request, kept, progress, whole=drawing is not None))
+            yield _Attempt(request, progress.next_frame, feed, asking, LineWriter(progress), followed, drawing, kept)
+
+    def _feed(self, request: VideoRequest, kept: Kept, progress: Progress, *, whole: bool) -> FrameFeed:
+        # From the last frame that has a line, for sampling compares with it.
+        start = FeedStart() if whole or not kept.last else FeedStart(kept.last["frame"], kept.last["timestamp_s"])
+        return FrameFeed(
+            progress.folder.input,
+            replace(self.options, key_frames_only=request.sampling.sample is SampleMode.KEY and not whole),
+            request.sampling.sampler(),
+            start=start,
+            processed_from=progress.next_frame,
+            all_pixels=whole,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A frame and what the model said, which is None where it was not asked."""
+
+    frame: SampledFrame
+    result: dict[str, Any] | None = None
+    error: ServiceError | None = None
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One way through a video."""
+
+    request: VideoRequest
+    first: int
+    """Frames before it have a line, or have none for good."""
+    feed: FrameFeed
+    asking: PatientInference
+    lines: LineWriter
+    followed: Followed | None
+    drawing: JobDrawing | None
+    kept: Kept
+    passed: int = 0
+    """Frames that are behind it."""
+    _last: dict[str, Any] | None = None
+    """The last result, for the frames that carry it."""
+    _failures: int = 0
+
+    @property
+    def plain(self) -> bool:
+        """Results hold no bytes."""
+        return _is_plain(self.request)
+
+    def problems(self) -> list[str]:
+        """What was wrong with the file; complete at the end."""
+        silent = None if self.drawing is None else self.drawing.problem
+        return [*self.feed.problems, *([] if silent is None else [silent])]
+
+    def __post_init__(self) -> None:
+        if self.kept.last is not None:
+            own = {"frame", "timestamp_s", "carried"}
+            self._last = {name: value for name, value in self.kept.last.items() if name not in own}
+
+    async def answer(self, frame: SampledFrame) -> _Answered:
+        """Ask the model for a frame, if it is to see it."""
+        if frame.decision is not Decision.PROCESS or frame.index < self.first or frame.pixels is None:
+            return _Answered(frame)
+        try:
+            return _Answered(frame, await self.asking.ask(frame.pixels))
+        except ServiceError as error:
+            if error.kind is not ErrorKind.INTERNAL:
+                raise
+            return _Answered(frame, error=error)
+
+    async def deliver(self, done: _Answered) -> None:
+        """Write a frame's line, in order, and its picture."""
+        frame = done.frame
+        self.passed = frame.index + 1
+        if frame.index < self.first:
+            if self.drawing is not None:
+                await self.drawing.add_kept(frame)
+            return
+        fields = self._fields(done)
+        if self.drawing is not None:
+            await self.drawing.add(frame, self._last)
+        if fields is None:
+            await self.lines.passed(self.passed)
+        else:
+            fields = fields if self.plain else without_bytes(fields)
+            carried = frame.decision is Decision.CARRY
+            await self.lines.add(line_of(frame.index, frame.time_s, fields, carried=carried))
+
+    def _fields(self, done: _Answered) -> dict[str, Any] | None:
+        """What a frame's line says; None where it has none."""
+        frame = done.frame
+        if done.error is not None:
+            return self._failed(done.error)
+        if frame.decision is Decision.CARRY:
+            return None if self._last is None else carried_fields(self._last)
+        if done.result is None:
+            return None
+        self._failures = 0
+        self._last = self._found(done.result, frame.time_s)
+        return self._last
+
+    def _found(self, result: dict[str, Any], time_s: float) -> dict[str, Any]:
+        if self.followed is not None:
+            try:
+                result = self.followed.update(result, time_s)
+            except NotTrackable as error:
+                raise invalid_parameters(str(error)) from error
+        return result
+
+    def _failed(self, error: ServiceError) -> dict[str, Any]:
+        """One frame of which a model makes nonsense, such as a black one, does not end the job; many do."""
+        self._failures += 1
+        if self._failures >= _FAILURES:
+            raise error
+        self._last = {"error": {"code": error.kind, "detail": error.message}}
+        return self._last
+
+
+async def _followed(asking: PatientInference, request: VideoRequest, kept: Kept) -> Followed | None:
+    """Who tracks, if it is wanted; the model is asked for more than the caller then."""
+    version = await asking.version()
+    if request.track is None:
+        return None
+    threshold = _score_threshold(version, request)
+    asking.parameters = {**asking.parameters, "score_threshold": request.track.detection_threshold(threshold)}
+    followed = Followed(request.track, request.counts, threshold)
+    if kept.last is not None:
+        try:
+            followed.go_on(kept.tail, kept.last_id)
+        except NotTrackable as error:
+            raise invalid_parameters(str(error)) from error
+    return followed
+
+
+def _score_threshold(version: LoadedVersion, request: VideoRequest) -> float:
+    """The caller's, or the card's."""
+    asked: Any = parse_parameters(TASKS[request.task], request.parameters)
+    settings: Any = version.settings
+    return float(settings.score_threshold if asked.score_threshold is None else asked.score_threshold)
+
+
+async def _drawing(stack: AsyncExitStack, request: VideoRequest, kept: Kept, progress: Progress) -> JobDrawing | None:
+    """The annotated video, if it is wanted and can be made from the start."""
+    if not request.annotate:
+        return None
+    if kept.last is not None and not _is_plain(request):
+        progress.problem("the annotated video was left out: the job was interrupted")
+        await on_disk(progress.folder.annotated.unlink, missing_ok=True)
+        return None
+    return await stack.enter_async_context(JobDrawing(progress.folder, request.task))
+
+
+def _is_plain(request: VideoRequest) -> bool:
+    """Whether results are what JSON can say: then they can be drawn from their lines, too."""
+    return request.task in _AS_JSON and request.parameters.get("mask_format") in _TEXT_MASKS
+
+
+def window_for(wanted: int, width: int, height: int) -> int:
+    """So many frames of this size may be under way: as many as are wanted, unless they take too much memory."""
+    return min(wanted, max(_LEAST_WINDOW, _PIXEL_BYTES // (3 * width * height)))
+
+
+def _frames_claimed(info: VideoInfo) -> int | None:
+    if info.frame_count is None and info.duration_s and info.frame_rate:
+        return round(info.duration_s * info.frame_rate)
+    return info.frame_count
