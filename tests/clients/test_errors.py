@@ -9,7 +9,7 @@ from service.api.grpc.errors import CODES
 from service.api.rest.problems import STATUS
 from service.errors import ErrorKind
 from tests.clients.addresses import TRANSPORTS, Addresses, Transport
-from tests.service.running import RED
+from tests.service.running import RED, picture
 
 MINE = {"X-Request-Id": "mine"}
 WRONG: list[tuple[ErrorKind, str, dict[str, Any]]] = [
@@ -57,8 +57,9 @@ async def test_impossible_parameters(served: Addresses, transport: Transport, as
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_patience(served: Addresses, transport: Transport) -> None:
-    """A call that is given no time ends by its deadline."""
-    error = await failure(served.over(transport), "classify", {"image": RED}, timeout_s=1e-6)
+    """A call that is given no time, for work that takes some, ends by its deadline."""
+    large = [picture(width=2000, height=2000)] * 32
+    error = await failure(served.over(transport), "classify", {"image": large}, timeout_s=1e-6)
 
     assert error.code == "deadline_exceeded"
 
