@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from build_engines.catalog.entry import Entry
 
-_LONG_S = 90.0
-"""Entries that take longer are left to the run over the whole catalogue, where others can stand for them."""
+_LONG_S = 65.0
+"""Entries that take longer are left to the run over the whole catalogue, where others can stand for them; where none
+can, they have their turn every second day."""
 
 Feature = tuple[str, str]
 
@@ -21,6 +22,8 @@ def features(entry: Entry) -> frozenset[Feature]:
 def subset(entries: Sequence[Entry], seconds: Mapping[str, float], rotation: int) -> tuple[Entry, ...]:
     """Few entries that have together all features of all entries; another ``rotation`` chooses others where it can.
 
+    Features that only long builds have are left out of every second rotation, each half of them by turns.
+
     ``seconds``: how long each entry's build took, by name; entries unknown to it count as quick.
     """
     bearers: dict[Feature, list[Entry]] = {}
@@ -30,11 +33,13 @@ def subset(entries: Sequence[Entry], seconds: Mapping[str, float], rotation: int
     chosen: dict[str, Entry] = {}
     covered: set[Feature] = set()
     # What few entries have comes first, for those bring common features along.
-    for feature in sorted(bearers, key=lambda feature: (len(bearers[feature]), feature)):
+    for place, feature in enumerate(sorted(bearers, key=lambda feature: (len(bearers[feature]), feature))):
         if feature not in covered:
             quick = [entry for entry in bearers[feature] if seconds.get(entry.name, 0) <= _LONG_S]
             candidates = quick or sorted(bearers[feature], key=lambda entry: seconds[entry.name])[:1]
             entry = candidates[rotation % len(candidates)]
+            if not quick and (rotation + place) % 2:
+                continue
             chosen[entry.name] = entry
             covered |= features(entry)
     return tuple(chosen[name] for name in sorted(chosen))

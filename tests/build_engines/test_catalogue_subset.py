@@ -1,4 +1,4 @@
-"""Another part of the catalogue every day, which covers every source, task and head, builds and is certified."""
+"""Another part of the catalogue every day builds and is certified; two days cover every source, task and head."""
 
 import os
 import time

@@ -29,3 +29,12 @@ def test_slow_entries_wait_for_the_whole_run() -> None:
     seconds = {"slow": 500.0, "quick": 5.0}
     assert [entry.name for entry in subset(several, seconds, 0)] == ["quick"]
     assert [entry.name for entry in subset(several[:1], seconds, 0)] == ["slow"]
+
+
+@given(st.integers(0, 1000), st.sets(st.sampled_from([entry.name for entry in entries()])))
+def test_two_days_cover_everything(rotation: int, slow: set[str]) -> None:
+    """Whatever takes minutes, two days in a row leave no feature of the catalogue out."""
+    seconds = dict.fromkeys(slow, 500.0)
+    chosen = [entry for day in (0, 1) for entry in subset(entries(), seconds, rotation + day)]
+    wanted = frozenset().union(*(features(entry) for entry in entries()))
+    assert frozenset().union(*(features(entry) for entry in chosen)) == wanted
