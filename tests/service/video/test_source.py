@@ -137,7 +137,8 @@ def test_frames_are_freed_at_once(tmp_path: Path) -> None:
         try:
             for frame in source.frames():
                 assert frame.thumbnail.size
-            assert sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects()) < 10
+            # `isinstance` would ask each thing for its class, and some make one up, with a warning.
+            assert sum(issubclass(type(thing), av.VideoFrame) for thing in gc.get_objects()) < 10
         finally:
             gc.enable()
 
