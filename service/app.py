@@ -38,7 +38,7 @@ from service.engines.onnx import OnnxEngine, UnusableModel
 from service.engines.triton.errors import TritonRefused
 from service.engines.triton.events import TritonEvents
 from service.engines.triton.pool import TritonPool
-from service.errors import ErrorKind, ServiceError
+from service.errors import unforeseen
 from service.inference import Inference
 from service.priority import LOADING, patient_threads
 from service.registry.lifecycle import Lifecycle, MemoryPolicy
@@ -301,5 +301,4 @@ async def _unforeseen(request: Request, error: Exception) -> Response:
     """An error that nobody foresaw: the log gets it all, the caller only the request's id."""
     request_id = request_id_of(request)
     _log.error("request %s failed", request_id, exc_info=error)
-    message = "the service made a mistake; its log tells more under this request's id"
-    return problem(ServiceError(ErrorKind.INTERNAL, message), request_id)
+    return problem(unforeseen(), request_id)

@@ -50,3 +50,8 @@ def deadline_exceeded(message: str) -> ServiceError:
 def engine_unavailable(message: str) -> ServiceError:
     """The engine cannot answer now."""
     return ServiceError(ErrorKind.ENGINE_UNAVAILABLE, message, retry_after_s=1)
+
+
+def unforeseen() -> ServiceError:
+    """An error that nobody foresaw, as its caller may see it: the log gets it all."""
+    return ServiceError(ErrorKind.INTERNAL, "the service made a mistake; its log tells more under this request's id")

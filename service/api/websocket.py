@@ -19,7 +19,7 @@ from contract.tasks.table import TASKS
 from contract.validation import first_problem
 from service.api.json_answers import as_json, model_of
 from service.api.request_id import request_id
-from service.errors import ErrorKind, ServiceError, invalid_parameters
+from service.errors import ErrorKind, ServiceError, invalid_parameters, unforeseen
 from service.inference import Inference, Query, parse_parameters
 from service.telemetry import Stages, Telemetry
 from service.window import in_order
@@ -47,7 +47,6 @@ _CLOSE_CODES = {
 _MAX_REASON_BYTES = 123
 """Of a close frame, by RFC 6455."""
 _MAX_TEXT = 64 * 1024
-_UNFORESEEN = "the service made a mistake; its log tells more under this request's id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +285,7 @@ class Attempt:
             self.notes.refused(ServiceError(ErrorKind.CANCELLED, "the caller has left"))
         if not isinstance(error, Exception):
             return False
-        told = error if isinstance(error, ServiceError) else ServiceError(ErrorKind.INTERNAL, _UNFORESEEN)
+        told = error if isinstance(error, ServiceError) else unforeseen()
         self.notes.refused(told, error)
         self.answer = as_json({"frame": self.frame.number, "error": _told(told)})
         return True

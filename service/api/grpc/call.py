@@ -12,14 +12,13 @@ import grpc
 from service.api.grpc.errors import CODES, trailers
 from service.api.grpc.stream_writer import StreamWriter
 from service.api.request_id import request_id
-from service.errors import ErrorKind, ServiceError
+from service.errors import ErrorKind, ServiceError, unforeseen
 from service.inference import Answer
 from service.telemetry import Telemetry
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _log = logging.getLogger("vitrail.grpc")
-_UNFORESEEN = "the service made a mistake; its log tells more under this request's id"
 
 
 def metadata_of(context: Context) -> Mapping[str, str]:
@@ -66,9 +65,9 @@ class Call:
             self.refused(error)
             await self._abort(error)
         elif isinstance(error, Exception):
-            unforeseen = ServiceError(ErrorKind.INTERNAL, _UNFORESEEN)
-            self.refused(unforeseen, error)
-            await self._abort(unforeseen)
+            told = unforeseen()
+            self.refused(told, error)
+            await self._abort(told)
 
     def stream(self, stall_s: float) -> StreamWriter:
         """The way for a stream's answers; its caller may leave none unread for so many seconds."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from grpc_health.v1 import health_pb2
-from grpc_health.v1.health import OVERALL_HEALTH, SERVICE_NAME, aio
+from grpc_health.v1.health import OVERALL_HEALTH, aio
 
 _LOOKED_EVERY_S = 0.2
 
@@ -37,6 +37,3 @@ class Health:
     async def begin_drain(self) -> None:
         """Say from now on that nothing is taken any more."""
         await self.servicer.enter_graceful_shutdown()
-
-
-__all__ = ["SERVICE_NAME", "Health"]

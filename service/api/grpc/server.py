@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME
 from grpc_reflection.v1alpha import reflection
 
 from service.api.grpc.frames import FrameStreams
-from service.api.grpc.health import SERVICE_NAME, Health
+from service.api.grpc.health import Health
 from service.api.grpc.vision import SERVICE, VisionCalls
 
 _log = logging.getLogger("vitrail")

@@ -46,8 +46,7 @@ class VisionCalls:
 
     async def _answer(self, task: Task, request: Any, context: Context) -> bytes:
         async with Call(context, self.telemetry, task, self.default_timeout_s) as call:
-            if request.picture and len(request.images) != 1:
-                raise invalid_parameters("a picture can be drawn of one image only; ask for none, or send one image")
+            media_type = _wanted_picture(request)
             stages = Stages()
             query = Query(
                 task=task,
@@ -60,25 +59,26 @@ class VisionCalls:
                 request_id=call.id,
             )
             answer = await self.inference.predict(query)
-            data = await self._encode(query, answer, request)
+            data = await self._encode(query, answer, media_type)
             answer.version_used.metrics.observe(stages, len(answer.results))
             call.answered(answer)
             context.set_trailing_metadata((("x-request-id", call.id), ("server-timing", stages.as_server_timing())))
             return data
 
-    async def _encode(self, query: Query, answer: Answer, request: Any) -> bytes:
+    async def _encode(self, query: Query, answer: Answer, media_type: str | None) -> bytes:
         begun = time.monotonic()
         response = response_of(query.task, answer, query.request_id)
-        if request.picture:
-            response.picture = await self._picture(query.task, request, answer)
+        if media_type:
+            response.picture = await self._picture(query, answer, media_type)
         query.stages.encode = time.monotonic() - begun
         response.timings_ms.CopyFrom(timings_of(query.stages))
         data: bytes = response.SerializeToString()
         return data
 
-    async def _picture(self, task: Task, request: Any, answer: Answer) -> bytes:
-        if (media_type := _MEDIA_TYPES.get(request.picture)) is None:
-            raise invalid_parameters("picture must be PICTURE_PNG, PICTURE_JPEG or PICTURE_NONE")
+    async def _picture(self, query: Query, answer: Answer, media_type: str) -> bytes:
+        (image,) = query.images
+        if not isinstance(image, bytes):
+            raise TypeError("a call's image is encoded")
 
         def work() -> bytes:
             # Drawing is rare and its library large: it is imported when first wanted.
@@ -86,9 +86,20 @@ class VisionCalls:
 
             trimap = answer.version_used.card.preprocess.trimap
             limits = self.inference.decode_limits
-            return render(task, request.images[0], answer.results[0], media_type, limits, trimap=trimap)
+            return render(query.task, image, answer.results[0], media_type, limits, trimap=trimap)
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self.workers, work)
         except InvalidParameter as error:
             raise invalid_parameters(str(error)) from error
+
+
+def _wanted_picture(request: Any) -> str | None:
+    """The picture type that is asked for, if one is; ServiceError, before any work is done, if it cannot be had."""
+    if not request.picture:
+        return None
+    if request.picture not in _MEDIA_TYPES:
+        raise invalid_parameters("picture must be PICTURE_PNG, PICTURE_JPEG or PICTURE_NONE")
+    if len(request.images) != 1:
+        raise invalid_parameters("a picture can be drawn of one image only; ask for none, or send one image")
+    return _MEDIA_TYPES[request.picture]

@@ -147,3 +147,13 @@ def test_every_call_of_the_service_is_answered() -> None:
     methods = vision_pb2.DESCRIPTOR.services_by_name["VisionService"].methods_by_name
     assert vision_pb2.DESCRIPTOR.services_by_name["VisionService"].full_name == SERVICE
     assert set(methods) >= {"Classify", "StreamFrames"}
+
+
+async def test_a_picture_that_nobody_draws(service: Running, channel: grpc.aio.Channel) -> None:
+    """A kind of picture that this interface does not know is refused before the model is asked."""
+    asked = service.engines["middle:1"]
+    asked.hold()
+    request = vision_pb2.DetectRequest(images=[RED])
+    request.MergeFromString(b"\x20\x63")
+    error = await failure(method(channel, "Detect")(request, timeout=20))
+    assert (reason(error), asked.arrived) == ("invalid_parameters", 0)
