@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,6 +41,8 @@ class Query:
     metadata: Mapping[str, str] = field(default_factory=dict)
     """The request's headers, found by names in lower case."""
     request_id: str = ""
+    flow: Hashable | None = None
+    """What all queries of one stream have in common: no flow takes the turns of the others. None: a flow of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +232,11 @@ class Inference:
     async def _infer(query: Query, version: LoadedVersion, images: list[Pixels]) -> list[Inferred]:
         begun = time.monotonic()
         if query.deadline is None:
-            inferred = await version.engine.infer(images)
+            inferred = await version.engine.infer(images, None, query.flow)
         else:
             try:
                 async with asyncio.timeout(max(0.0, query.deadline - begun)):
-                    inferred = await version.engine.infer(images, query.deadline)
+                    inferred = await version.engine.infer(images, query.deadline, query.flow)
             except TimeoutError:
                 raise deadline_exceeded("the deadline passed before the model had answered") from None
         elapsed = time.monotonic() - begun

@@ -1,7 +1,7 @@
 """Engines for tests: small, real, and obedient."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
@@ -33,7 +33,9 @@ class EchoEngine:
         self.closed = False
         self.healthy = True
 
-    async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
+    async def infer(
+        self, images: Sequence[Pixels], deadline: float | None = None, flow: Hashable | None = None
+    ) -> list[Inferred]:
         """See `Engine.infer`."""
         tags = [tag_of(image) for image in images]
         self.batches.append(tags)
@@ -78,9 +80,11 @@ class GatedEngine(EchoEngine):
 class ShortEngine(EchoEngine):
     """Gives one answer too few."""
 
-    async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
+    async def infer(
+        self, images: Sequence[Pixels], deadline: float | None = None, flow: Hashable | None = None
+    ) -> list[Inferred]:
         """See `Engine.infer`, less one."""
-        return (await super().infer(images, deadline))[:-1]
+        return (await super().infer(images, deadline, flow))[:-1]
 
 
 class BrokenEngine(EchoEngine):
@@ -130,12 +134,14 @@ class HeldEngine:
         """Send on what was kept and what comes."""
         self._open.set()
 
-    async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
+    async def infer(
+        self, images: Sequence[Pixels], deadline: float | None = None, flow: Hashable | None = None
+    ) -> list[Inferred]:
         """See `Engine.infer`."""
         self.arrived += len(images)
         await self._open.wait()
         self.computed += len(images)
-        return await self.engine.infer(images, deadline)
+        return await self.engine.infer(images, deadline, flow)
 
     def take_traffic(self) -> None:
         """See `Engine.take_traffic`."""

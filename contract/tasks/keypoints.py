@@ -1,5 +1,7 @@
 """Keypoints: where are the joints of each person, or the marks of each face?"""
 
+from typing import NotRequired
+
 import numpy as np
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -56,6 +58,7 @@ class Person(TypedDict):
     score: float
     box: Box
     keypoints: list[Keypoint]
+    track_id: NotRequired[int]
 
 
 class KeypointsResult(TypedDict):

@@ -94,6 +94,7 @@ class Segment(TypedDict):
     area: int
     box: Box
     mask: NotRequired[Mask]
+    track_id: NotRequired[int]
 
 
 class SegmentResult(TypedDict):

@@ -170,6 +170,8 @@ class Stream:
     notes: Notes
     parameters: dict[str, Any] = field(init=False)
     farewell: str = field(init=False, default="")
+    flow: object = field(init=False, default_factory=object)
+    """What its frames have in common, in the queue of the engine."""
 
     def __post_init__(self) -> None:
         self.parameters = self.wanted.parameters
@@ -246,6 +248,7 @@ class Stream:
             stages,
             headers,
             self.notes.stream_id,
+            self.flow,
         )
         answer = await self.inference.predict(query)
         begun = time.monotonic()

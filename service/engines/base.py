@@ -1,6 +1,6 @@
 """The seam behind which everything that runs a model sits: a session, a batcher around one, Triton, a test double."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,10 +38,13 @@ class Engine(Protocol):
         """Whether something that runs it can be reached, as far as is known."""
         ...
 
-    async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
+    async def infer(
+        self, images: Sequence[Pixels], deadline: float | None = None, flow: Hashable | None = None
+    ) -> list[Inferred]:
         """Run images uint8 [H, W, 3] of the version's input size; as many answers as images, in their order.
 
-        ``deadline`` is a moment of `time.monotonic`; work that has not begun by then is not begun. Raises
+        ``deadline`` is a moment of `time.monotonic`; work that has not begun by then is not begun. ``flow`` is what
+        all images of one stream have in common: where images wait here, no flow takes the turns of the others. Raises
         ServiceError (overloaded, deadline_exceeded, engine_unavailable).
         """
         ...

@@ -2,19 +2,19 @@
 
 It never waits on purpose. While the inner engine has a free place, an image starts at once; while it is busy, images
 gather, and the next free place takes as many as it may. Batches so grow with load by themselves, and nothing is
-slower at no load.
+slower at no load. Which of those that wait are taken is decided fairly among flows; see `FairQueue`.
 """
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
 from contract.preprocess import Pixels
 from service.engines.base import Engine, Inferred
+from service.engines.fair_queue import FairQueue, Place
 from service.errors import ErrorKind, ServiceError, deadline_exceeded, engine_unavailable, overloaded
 
 
@@ -50,7 +50,7 @@ class Batcher:
         self._engine = engine
         self._max_queue = max_queue
         self._gauges = gauges or BatcherGauges.silent()
-        self._waiting: deque[_Entry] = deque()
+        self._waiting: FairQueue[_Entry] = FairQueue()
         self._running: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -69,7 +69,9 @@ class Batcher:
         """That of the inner engine."""
         return self._engine.healthy
 
-    async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
+    async def infer(
+        self, images: Sequence[Pixels], deadline: float | None = None, flow: Hashable | None = None
+    ) -> list[Inferred]:
         """Queue the images, all or none; see `Engine.infer`. A caller that is cancelled takes its images back."""
         if self._closed:
             raise engine_unavailable("the model is being unloaded")
@@ -79,7 +81,8 @@ class Batcher:
             raise overloaded(f"{len(self._waiting)} images wait for this model already; try again in a moment")
         loop, now = asyncio.get_running_loop(), time.monotonic()
         entries = [_Entry(image, deadline, now, loop.create_future()) for image in images]
-        self._waiting.extend(entries)
+        for entry in entries:
+            self._waiting.put(entry, flow)
         self._dispatch()
         # From here on this frame must not hold on to what has an answer: an error that passed through it would
         # refer to itself, and keep the images until the garbage collector comes by.
@@ -124,23 +127,25 @@ class Batcher:
 
     def _forget_the_dead(self) -> None:
         """Let go of images whose callers have left, so that they take no place from the living."""
-        self._waiting = deque(entry for entry in self._waiting if not entry.answer.done())
+        self._waiting.keep(lambda entry: not entry.answer.done())
 
     def _next_batch(self) -> list[_Entry]:
-        """The oldest live entries, as many as the largest certified batch that they fill; dead ones are dropped."""
-        batch: list[_Entry] = []
+        """The next live entries, as many as the largest certified batch that they fill; dead ones are dropped."""
+        batch: list[Place[_Entry]] = []
         now = time.monotonic()
         while self._waiting and len(batch) < self._engine.batch_sizes[-1]:
-            entry = self._waiting.popleft()
+            place = self._waiting.take()
+            entry = place[3]
             if entry.answer.done():
                 continue
             if entry.deadline is not None and now > entry.deadline:
                 entry.answer.set_exception(deadline_exceeded("the deadline passed while the request waited its turn"))
                 continue
-            batch.append(entry)
+            batch.append(place)
         fitting = max((size for size in self._engine.batch_sizes if size <= len(batch)), default=0)
-        self._waiting.extendleft(reversed(batch[fitting:]))
-        return batch[:fitting]
+        for place in batch[fitting:]:
+            self._waiting.put_back(place)
+        return [entry for _, _, _, entry in batch[:fitting]]
 
     async def _run(self, batch: list[_Entry]) -> None:
         begun = time.monotonic()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -83,8 +83,11 @@ class OnnxEngine:
         """ONNX Runtime's provider that the model runs on; what that one cannot run goes to the CPU's."""
         return str(self._session.get_providers()[0])
 
-    async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
+    async def infer(
+        self, images: Sequence[Pixels], deadline: float | None = None, flow: Hashable | None = None
+    ) -> list[Inferred]:
         """Run one batch; see `Engine.infer`."""
+        del flow  # Nothing waits here that could be put in another order.
         if len(images) not in self._batch_sizes:
             raise ValueError(f"{self._name} is not certified for batches of {len(images)}")
         arrived = time.monotonic()

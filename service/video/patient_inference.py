@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from contract.preprocess import Pixels
@@ -46,6 +46,8 @@ class PatientInference:
     request_id: str = ""
     changed: Callable[[str], None] = lambda _: None
     """Hears, in a sentence for the caller, that another version answers from now on."""
+    flow: object = field(default_factory=object)
+    """What its frames have in common, in the queue of the engine."""
     _pinned: LoadedVersion | None = None
     _name: str = ""
 
@@ -123,6 +125,7 @@ class PatientInference:
             dict(self.parameters),
             deadline,
             request_id=self.request_id,
+            flow=self.flow,
         )
         answer = await self.inference.predict(query)
         answer.version_used.metrics.observe(query.stages, 1)

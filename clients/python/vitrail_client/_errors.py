@@ -7,10 +7,10 @@ RETRIED = frozenset({"rate_limited", "overloaded", "engine_unavailable", "unreac
 class VitrailError(Exception):
     """There is no answer; the message says why, and what to do.
 
-    ``code`` is the service's kind of error, whichever the transport: ``invalid_image``, ``unsupported_media_type``,
-    ``too_large``, ``invalid_parameters``, ``unauthenticated``, ``forbidden``, ``model_not_found``,
-    ``version_not_ready``, ``rate_limited``, ``overloaded``, ``deadline_exceeded``, ``cancelled``,
-    ``engine_unavailable`` or ``internal``. The client adds ``unreachable`` where nobody answers at the address,
+    ``code`` is the service's kind of error, whichever the transport: ``invalid_image``, ``invalid_video``,
+    ``unsupported_media_type``, ``too_large``, ``invalid_parameters``, ``unauthenticated``, ``forbidden``,
+    ``model_not_found``, ``version_not_ready``, ``not_found``, ``conflict``, ``rate_limited``, ``overloaded``,
+    ``storage_full``, ``deadline_exceeded``, ``cancelled``, ``engine_unavailable`` or ``internal``. The client adds ``unreachable`` where nobody answers at the address,
     ``unexpected_answer`` where what answers is no Vitrail service, and ``unsupported`` for what this address's
     transport cannot do.
     """

@@ -9,6 +9,7 @@ from service.errors import ErrorKind, ServiceError
 
 CODES: dict[ErrorKind, grpc.StatusCode] = {
     ErrorKind.INVALID_IMAGE: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorKind.INVALID_VIDEO: grpc.StatusCode.INVALID_ARGUMENT,
     ErrorKind.INVALID_PARAMETERS: grpc.StatusCode.INVALID_ARGUMENT,
     ErrorKind.UNSUPPORTED_MEDIA_TYPE: grpc.StatusCode.INVALID_ARGUMENT,
     ErrorKind.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -16,8 +17,11 @@ CODES: dict[ErrorKind, grpc.StatusCode] = {
     ErrorKind.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
     ErrorKind.MODEL_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     ErrorKind.VERSION_NOT_READY: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorKind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    ErrorKind.CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorKind.RATE_LIMITED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ErrorKind.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ErrorKind.STORAGE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ErrorKind.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
     ErrorKind.CANCELLED: grpc.StatusCode.CANCELLED,
     ErrorKind.ENGINE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -31,6 +31,8 @@ class Wanted:
     task: Task
     model: str | None
     parameters: dict[str, Any]
+    flow: object = field(default_factory=object)
+    """What its frames have in common, in the queue of the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,15 @@ class FrameStreams:
         stages = Stages()
         deadline = time.monotonic() + self.frame_timeout_s
         query = Query(
-            wanted.task, wanted.model, [frame.image], wanted.parameters, deadline, stages, call.metadata, call.id
+            wanted.task,
+            wanted.model,
+            [frame.image],
+            wanted.parameters,
+            deadline,
+            stages,
+            call.metadata,
+            call.id,
+            wanted.flow,
         )
         try:
             answer = await self.inference.predict(query)

@@ -9,6 +9,7 @@ from service.errors import ErrorKind, ServiceError
 
 STATUS: dict[ErrorKind, int] = {
     ErrorKind.INVALID_IMAGE: 422,
+    ErrorKind.INVALID_VIDEO: 422,
     ErrorKind.INVALID_PARAMETERS: 422,
     ErrorKind.UNSUPPORTED_MEDIA_TYPE: 415,
     ErrorKind.TOO_LARGE: 413,
@@ -16,8 +17,11 @@ STATUS: dict[ErrorKind, int] = {
     ErrorKind.FORBIDDEN: 403,
     ErrorKind.MODEL_NOT_FOUND: 404,
     ErrorKind.VERSION_NOT_READY: 409,
+    ErrorKind.NOT_FOUND: 404,
+    ErrorKind.CONFLICT: 409,
     ErrorKind.RATE_LIMITED: 429,
     ErrorKind.OVERLOADED: 429,
+    ErrorKind.STORAGE_FULL: 507,
     ErrorKind.DEADLINE_EXCEEDED: 504,
     ErrorKind.CANCELLED: 499,
     ErrorKind.ENGINE_UNAVAILABLE: 503,
@@ -26,6 +30,7 @@ STATUS: dict[ErrorKind, int] = {
 
 _TITLES: dict[ErrorKind, str] = {
     ErrorKind.INVALID_IMAGE: "The image cannot be read",
+    ErrorKind.INVALID_VIDEO: "The video cannot be read",
     ErrorKind.INVALID_PARAMETERS: "The request makes no sense",
     ErrorKind.UNSUPPORTED_MEDIA_TYPE: "The body is of a type that is not taken",
     ErrorKind.TOO_LARGE: "The request is too large",
@@ -33,8 +38,11 @@ _TITLES: dict[ErrorKind, str] = {
     ErrorKind.FORBIDDEN: "That is not allowed",
     ErrorKind.MODEL_NOT_FOUND: "There is no such model",
     ErrorKind.VERSION_NOT_READY: "The version takes no traffic",
+    ErrorKind.NOT_FOUND: "There is no such thing",
+    ErrorKind.CONFLICT: "Not as things stand",
     ErrorKind.RATE_LIMITED: "Too many requests",
     ErrorKind.OVERLOADED: "The service is busy",
+    ErrorKind.STORAGE_FULL: "The disk is full",
     ErrorKind.DEADLINE_EXCEEDED: "Time is up",
     ErrorKind.CANCELLED: "The caller has left",
     ErrorKind.ENGINE_UNAVAILABLE: "The engine cannot answer now",

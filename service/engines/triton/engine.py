@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -81,11 +81,14 @@ class TritonEngine:
         """Whether any replica that has the version can be reached."""
         return self._fleet.serves(self._card.name, self._card.version)
 
-    async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
+    async def infer(
+        self, images: Sequence[Pixels], deadline: float | None = None, flow: Hashable | None = None
+    ) -> list[Inferred]:
         """Run images uint8 [H, W, 3]; see `Engine.infer`. Any number may be sent: batches of it run side by side.
 
         Besides what the seam says, ServiceError (invalid_parameters) for images of another shape or type.
         """
+        del flow  # Triton's queue knows of none; streams keep few images under way at a time.
         if self._closed:
             raise engine_unavailable("the model is being unloaded")
         self._check(images)

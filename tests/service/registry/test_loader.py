@@ -40,7 +40,7 @@ async def test_every_batch_size_is_warmed(tmp_path: Path) -> None:
 
     async def open_engine(card: ModelCard, metrics: VersionMetrics) -> Engine:
         class Counting(OnnxEngine):
-            async def infer(self, images: Any, deadline: float | None = None) -> Any:
+            async def infer(self, images: Any, deadline: float | None = None, flow: Any = None) -> Any:
                 sizes.append(len(images))
                 return await super().infer(images, deadline)
 

@@ -1,7 +1,7 @@
 """Jobs over small clips and a service of tiny models."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,12 @@ class _Around:
         """How many came."""
         return len(self.sizes)
 
-    async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
+    async def infer(
+        self, images: Sequence[Pixels], deadline: float | None = None, flow: Hashable | None = None
+    ) -> list[Inferred]:
         """See `Engine.infer`."""
         self.sizes.append(len(images))
-        return await self.engine.infer(images, deadline)
+        return await self.engine.infer(images, deadline, flow)
 
     def take_traffic(self) -> None:
         """See `Engine.take_traffic`."""
@@ -71,13 +73,15 @@ class LosingEngine(_Around):
         self.losses = 0
         self._at = at
 
-    async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
+    async def infer(
+        self, images: Sequence[Pixels], deadline: float | None = None, flow: Hashable | None = None
+    ) -> list[Inferred]:
         """See `Engine.infer`."""
         if self.batches + 1 in self._at:
             self.sizes.append(len(images))
             self.losses += 1
             raise engine_unavailable("the engine was lost")
-        return await super().infer(images, deadline)
+        return await super().infer(images, deadline, flow)
 
 
 class PausingEngine(_Around):
@@ -88,12 +92,14 @@ class PausingEngine(_Around):
         self.paused, self.gate = asyncio.Event(), asyncio.Event()
         self._after = after
 
-    async def infer(self, images: Sequence[Pixels], deadline: float | None = None) -> list[Inferred]:
+    async def infer(
+        self, images: Sequence[Pixels], deadline: float | None = None, flow: Hashable | None = None
+    ) -> list[Inferred]:
         """See `Engine.infer`."""
         if self.batches >= self._after:
             self.paused.set()
             await self.gate.wait()
-        return await super().infer(images, deadline)
+        return await super().infer(images, deadline, flow)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from service.errors import ErrorKind, ServiceError
 
 DOCUMENTED = {
     "invalid_image": "INVALID_ARGUMENT",
+    "invalid_video": "INVALID_ARGUMENT",
     "invalid_parameters": "INVALID_ARGUMENT",
     "unsupported_media_type": "INVALID_ARGUMENT",
     "too_large": "RESOURCE_EXHAUSTED",
@@ -16,8 +17,11 @@ DOCUMENTED = {
     "forbidden": "PERMISSION_DENIED",
     "model_not_found": "NOT_FOUND",
     "version_not_ready": "FAILED_PRECONDITION",
+    "not_found": "NOT_FOUND",
+    "conflict": "FAILED_PRECONDITION",
     "rate_limited": "RESOURCE_EXHAUSTED",
     "overloaded": "RESOURCE_EXHAUSTED",
+    "storage_full": "RESOURCE_EXHAUSTED",
     "deadline_exceeded": "DEADLINE_EXCEEDED",
     "cancelled": "CANCELLED",
     "engine_unavailable": "UNAVAILABLE",

@@ -9,6 +9,7 @@ from service.errors import ErrorKind, ServiceError, engine_unavailable, overload
 
 DOCUMENTED = {
     "invalid_image": 422,
+    "invalid_video": 422,
     "invalid_parameters": 422,
     "unsupported_media_type": 415,
     "too_large": 413,
@@ -16,8 +17,11 @@ DOCUMENTED = {
     "forbidden": 403,
     "model_not_found": 404,
     "version_not_ready": 409,
+    "not_found": 404,
+    "conflict": 409,
     "rate_limited": 429,
     "overloaded": 429,
+    "storage_full": 507,
     "deadline_exceeded": 504,
     "engine_unavailable": 503,
     "internal": 500,
