@@ -32,7 +32,7 @@ async def on_disk(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call in a thread, to its end: two threads never work on one file because a caller has left.
 
     Raises:
-        ServiceError: overloaded, where the disk is full.
+        ServiceError: storage_full, where the disk is full.
         OSError: for other reasons.
     """
     try:
@@ -45,4 +45,4 @@ async def on_disk(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 def disk_full() -> ServiceError:
     """There is no room for more."""
-    return ServiceError(ErrorKind.OVERLOADED, "the disk for videos is full", retry_after_s=_RETRY_S)
+    return ServiceError(ErrorKind.STORAGE_FULL, "the disk for videos is full", retry_after_s=_RETRY_S)

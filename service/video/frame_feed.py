@@ -50,7 +50,7 @@ class FrameFeed:
     wanted of all.
 
     Raises:
-        ServiceError: unsupported_media_type where it is no video; too_large.
+        ServiceError: invalid_video where it is no video; too_large.
     """
 
     def __init__(
@@ -163,4 +163,4 @@ class FrameFeed:
 
 
 def _unreadable(error: ValueError | ConnectionError) -> ServiceError:
-    return ServiceError(ErrorKind.UNSUPPORTED_MEDIA_TYPE, str(error))
+    return ServiceError(ErrorKind.INVALID_VIDEO, str(error))

@@ -65,7 +65,7 @@ class JobDisk:
         """Let ended jobs leave until ``more`` bytes have room.
 
         Raises:
-            ServiceError: overloaded, where not even that would help; none leaves then.
+            ServiceError: storage_full, where not even that would help; none leaves then.
         """
         missing = self._budget.missing(more)
         if missing:

@@ -50,10 +50,10 @@ _UPDATE = f"UPDATE jobs SET {', '.join(f'{name} = :{name}' for name in _COLUMNS)
 
 
 class KeyReused(ServiceError):
-    """The idempotency key belongs to another request; as a status code, 409 says it best."""
+    """The idempotency key belongs to another request."""
 
     def __init__(self) -> None:
-        super().__init__(ErrorKind.INVALID_PARAMETERS, "this idempotency key was used for another request")
+        super().__init__(ErrorKind.CONFLICT, "this idempotency key was used for another request")
 
 
 class JobStore:

@@ -15,7 +15,7 @@
  * @typedef {{format: "png"|"npy", data: string, min: number, max: number}} DenseMap
  * @typedef {{
  *   label?: string, index?: number, score?: number, box?: Box,
- *   mask?: RleMask|PolygonMask, polygon?: [number, number][], keypoints?: Keypoint[]
+ *   mask?: RleMask|PolygonMask, polygon?: [number, number][], keypoints?: Keypoint[], track_id?: number
  * }} Finding One class, object, segment, region or person.
  * @typedef {{
  *   image: {width: number, height: number}, classes?: Finding[], objects?: Finding[], segments?: Finding[],
@@ -83,28 +83,54 @@ export function mediaType(image) {
  * @param {string} path
  * @param {RequestInit} options
  */
-async function reach(path, options) {
+export async function reach(path, options) {
   try {
     return await fetch(path, options);
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    throw new Problem({
-      title: "No answer",
-      detail: "The service cannot be reached, or it closed the connection. Is it still running?",
-      code: "unreachable",
-    });
+    throw unreachable();
   }
+}
+
+/** The problem of a service that gives no answer at all. */
+export function unreachable() {
+  return new Problem({
+    title: "No answer",
+    detail: "The service cannot be reached, or it closed the connection. Is it still running?",
+    code: "unreachable",
+  });
 }
 
 /**
  * The JSON of a good response; Problem for any other.
  * @param {Response} response
  */
-async function json(response) {
-  const isJson = /\bjson\b/.test(response.headers.get("Content-Type") ?? "");
-  const content = isJson ? await response.json() : null;
+export async function json(response) {
+  const content = await contentOf(response);
   if (response.ok && content) return content;
-  throw new Problem({
+  throw problemOf(response, content);
+}
+
+/**
+ * Problem for a response that is not good; its content is left for the caller otherwise.
+ * @param {Response} response
+ */
+export async function requireGood(response) {
+  if (!response.ok) throw problemOf(response, await contentOf(response));
+}
+
+/** @param {Response} response */
+async function contentOf(response) {
+  const isJson = /\bjson\b/.test(response.headers.get("Content-Type") ?? "");
+  return isJson ? response.json() : null;
+}
+
+/**
+ * @param {Response} response
+ * @param {any} content Null where it is no JSON.
+ */
+function problemOf(response, content) {
+  return new Problem({
     title: content?.title ?? `Status ${response.status}`,
     detail: content?.detail ?? `The service answered ${response.status} ${response.statusText} without saying why.`,
     code: content?.code ?? String(response.status),

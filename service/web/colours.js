@@ -14,12 +14,48 @@ const PANES = [
   { fill: "#9dbb3c", ink: "#17161d", rgb: [157, 187, 60] },
 ];
 
+/** @type {Glass} For what is in no track while others are. */
+const CLEAR = { fill: "#8b8998", ink: "#ffffff", rgb: [139, 137, 152] };
+/** Turned by this from track to track, hues that follow one another lie far apart. */
+const GOLDEN_ANGLE = 137.508;
+
 /**
- * One colour a label, in the order of first appearance; what has no label shares the first.
- * @param {{label?: string}[]} findings
+ * One colour a track; without tracks one a label, in the order of first appearance, and what has no label shares the
+ * first.
+ * @param {{label?: string, track_id?: number}[]} findings
  * @returns {Glass[]} For each finding.
  */
 export function coloursOf(findings) {
+  if (findings.some((finding) => finding.track_id !== undefined)) {
+    return findings.map(({ track_id: track }) => (track === undefined ? CLEAR : colourOfTrack(track)));
+  }
   const order = [...new Set(findings.map((finding) => finding.label ?? ""))];
   return findings.map((finding) => PANES[order.indexOf(finding.label ?? "") % PANES.length]);
+}
+
+/**
+ * The colour of a track, the same in every frame; the first tracks have the panes.
+ * @param {number} track From 1.
+ * @returns {Glass}
+ */
+function colourOfTrack(track) {
+  if (track <= PANES.length) return PANES[Math.max(0, track - 1)];
+  const lightness = track % 2 ? 0.42 : 0.66;
+  const rgb = fromHue((track * GOLDEN_ANGLE) % 360, 0.65, lightness);
+  return { fill: `rgb(${rgb.join(" ")})`, ink: lightness < 0.5 ? "#ffffff" : "#17161d", rgb };
+}
+
+/**
+ * @param {number} hue In degrees.
+ * @param {number} saturation 0…1
+ * @param {number} lightness 0…1
+ * @returns {[number, number, number]} Red, green and blue, 0…255.
+ */
+function fromHue(hue, saturation, lightness) {
+  const reach = saturation * Math.min(lightness, 1 - lightness);
+  const channel = (/** @type {number} */ offset) => {
+    const place = (offset + hue / 30) % 12;
+    return Math.round(255 * (lightness - reach * Math.max(-1, Math.min(place - 3, 9 - place, 1))));
+  };
+  return [channel(0), channel(8), channel(4)];
 }

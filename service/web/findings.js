@@ -29,9 +29,20 @@ export function findingsOf(result) {
   const colours = coloursOf(findings);
   return findings.map((finding, i) => ({
     ...finding,
-    name: finding.label ?? `${result.people ? "Person" : "Region"} ${i + 1}`,
+    name: nameOf(finding, result.people ? "Person" : "Region", i),
     colour: colours[i],
   }));
+}
+
+/**
+ * Its label, or what it is; with the number of its track, or of its place in the list.
+ * @param {import("./api.js").Finding} finding
+ * @param {string} kind What it is where it has no label.
+ * @param {number} place
+ */
+function nameOf(finding, kind, place) {
+  if (finding.track_id !== undefined) return `${finding.label ?? kind} #${finding.track_id}`;
+  return finding.label ?? `${kind} ${place + 1}`;
 }
 
 /**

@@ -282,3 +282,19 @@ async def test_gauges_tell_batches_and_depth() -> None:
     assert sum(sizes) == 5
     assert max(depths) > 0
     assert depths[-1] == 0
+
+
+async def test_a_stream_with_many_frames_waiting_does_not_hold_up_a_caller() -> None:
+    """Behind a stream that has eight frames in the queue, a caller's image is the next but one."""
+    engine = GatedEngine((1,))
+    batcher = Batcher(engine, max_queue=100)
+    frames = [asyncio.create_task(batcher.infer([tagged_image(n)], None, "camera")) for n in range(8)]
+    await settle()
+    caller = asyncio.create_task(ask(batcher, 99))
+    await settle()
+    await engine.release(3)
+    assert await caller == [99]
+    assert engine.batches[:3] == [[0], [1], [99]]
+    await engine.release()
+    await asyncio.gather(*frames)
+    await batcher.close()

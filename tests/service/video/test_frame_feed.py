@@ -111,7 +111,7 @@ async def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes) -> No
     threads = readers()
     with pytest.raises(ServiceError) as refused:
         await feed_of(tmp_path / "clip.mp4", EveryFrame()).__aenter__()
-    assert (refused.value.kind, readers()) == (ErrorKind.UNSUPPORTED_MEDIA_TYPE, threads)
+    assert (refused.value.kind, readers()) == (ErrorKind.INVALID_VIDEO, threads)
 
 
 async def test_frames_too_large_are_refused(tmp_path: Path) -> None:

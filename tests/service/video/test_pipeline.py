@@ -217,7 +217,7 @@ async def test_what_is_no_video_fails_clearly(tmp_path: Path, service: Running) 
     text.write_text("this is not a video, whatever its name says\n" * 20)
     async with filming(tmp_path / "jobs", service) as jobs:
         status, lines = await filmed(jobs, text)
-    assert (status.job.state, status.job.error_kind, lines) == (JobState.FAILED, ErrorKind.UNSUPPORTED_MEDIA_TYPE, [])
+    assert (status.job.state, status.job.error_kind, lines) == (JobState.FAILED, ErrorKind.INVALID_VIDEO, [])
     assert "not a video" in (status.job.error_message or "")
 
 
