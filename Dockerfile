@@ -78,7 +78,7 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=
 FROM python AS unprivileged
 RUN groupadd --gid 10001 vitrail \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin vitrail \
-    && install --directory --owner 10001 --group 10001 /models
+    && install --directory --owner 10001 --group 10001 /models /videos
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG BASE
@@ -86,7 +86,7 @@ LABEL org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${BASE}"
-# Everything that is written goes to /tmp; the root may be read-only.
+# Everything that is written goes to /tmp, and of videos to /videos; the root may be read-only.
 # USER, for who runs it under another number: PyTorch asks for a name.
 ENV HOME=/tmp \
     USER=vitrail \
@@ -114,9 +114,10 @@ LABEL org.opencontainers.image.title="Vitrail gateway" \
 COPY --from=gateway-libraries /opt/vitrail /opt/vitrail
 COPY --from=gateway-code /code/opt/vitrail /opt/vitrail
 ENV VITRAIL_REPOSITORY=/models \
+    VITRAIL_VIDEOS=/videos \
     VITRAIL_HOST=0.0.0.0 \
     VITRAIL_PORT=8000
-VOLUME ["/models"]
+VOLUME ["/models", "/videos"]
 EXPOSE 8000 8001
 STOPSIGNAL SIGTERM
 # Alive, not ready: a gateway that loads its models or drains is to be left alone.

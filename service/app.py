@@ -30,6 +30,8 @@ from service.api.rest.pages import PageFiles
 from service.api.rest.pages import router as pages_router
 from service.api.rest.predict import PredictRoutes, request_id_of
 from service.api.rest.problems import STATUS, problem
+from service.api.rest.video_status import links_of
+from service.api.rest.videos import VideoRoutes
 from service.api.websocket import StreamLimits, StreamRoute
 from service.engines.base import Engine
 from service.engines.batcher import Batcher, BatcherGauges
@@ -51,8 +53,11 @@ from service.registry.version import LoadedVersion
 from service.rollout.rollout import Rollout
 from service.security import AdminAccess
 from service.settings import Settings
+from service.stream_places import StreamPlaces
 from service.telemetry import Telemetry, VersionMetrics
 from service.tensor_inference import TensorInference
+from service.url_policy import UrlPolicy
+from service.video_wiring import VideoJobs
 
 _log = logging.getLogger("vitrail")
 
@@ -101,6 +106,9 @@ class Application:
             keep_images=settings.keep_disagreeing_images,
         )
         self.inference.observer = self.rollout
+        self.policy = UrlPolicy.of(settings.allowed_urls)
+        self.places = StreamPlaces(settings.max_frame_streams, settings.max_frame_streams_per_caller)
+        self.video = VideoJobs(settings, self.inference, self.telemetry, self.policy, links_of)
         self.draining = False
         self.asgi = self._build()
         self.grpc = self._build_grpc()
@@ -111,6 +119,7 @@ class Application:
         self.control.follow(self.routing_file.changed())
         if self.triton is not None:
             await self.triton.start()
+        await self.video.start()
         tasks = [
             asyncio.create_task(self._follow_repository(), name="following the repository"),
             asyncio.create_task(self._follow_routing(), name="following the routing"),
@@ -120,7 +129,7 @@ class Application:
             task.add_done_callback(_tell_of_an_end)
         yield
         self.draining = True
-        await self.grpc.stop(self.settings.drain_timeout_s)
+        await self.stop_streams()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -137,6 +146,11 @@ class Application:
         """Answer gRPC calls from now on, until the end of `life`; AddressTaken if nobody can listen there."""
         host = self.settings.host
         await self.grpc.start(f"{f'[{host}]' if ':' in host else host}:{self.settings.grpc_port_used}")
+
+    async def stop_streams(self) -> None:
+        """End what has no end of its own; to be called as the drain begins, and again in `life`."""
+        drain_s = self.settings.drain_timeout_s
+        await asyncio.gather(self.grpc.stop(drain_s), self.video.close(drain_s))
 
     def abandon(self) -> None:
         """Let go of all work that has not begun, after a shutdown that was not to wait; what runs is waited for."""
@@ -235,9 +249,19 @@ class Application:
             lambda: self.draining,
         )
         health = HealthRoutes(self.registry, self.telemetry, lambda: self.draining)
-        streams = StreamRoute(self.inference, self.telemetry, StreamLimits(settings.default_timeout_s), STATUS)
+        streams = StreamRoute(self.inference, self.telemetry, StreamLimits(settings.default_timeout_s), self.places, STATUS)
+        videos = VideoRoutes(
+            self.video.jobs,
+            self.inference,
+            self.telemetry,
+            limits,
+            self.video.probe,
+            self.video.download,
+            settings.default_timeout_s,
+        )
         for router in (
             predict.router(),
+            videos.router(),
             streams.router(),
             models.router(),
             admin.router(),
@@ -255,7 +279,9 @@ class Application:
     def _build_grpc(self) -> GrpcServer:
         settings = self.settings
         calls = VisionCalls(self.inference, self.telemetry, self.workers, settings.default_timeout_s)
-        streams = FrameStreams(self.inference, self.telemetry, settings.default_timeout_s, settings.body_timeout_s)
+        streams = FrameStreams(
+            self.inference, self.telemetry, self.places, settings.default_timeout_s, settings.body_timeout_s
+        )
         protocol = InferenceProtocolCalls(
             TensorInference(self.inference),
             self.registry,

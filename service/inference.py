@@ -31,7 +31,8 @@ class Query:
     model: str | None
     """``name``, ``name@alias`` or ``name:version``; None for the task's default."""
     images: Sequence[bytes | Pixels]
-    """Encoded images; or decoded ones, RGB uint8 [H, W, 3], as a video's frames are."""
+    """Encoded images; or decoded ones, RGB uint8 [H, W, 3], as a video's frames are; or, where the model takes clips,
+    frames that went through `Inference.preprocess_frame`, uint8 [T, height, width, 3]."""
     parameters: dict[str, Any]
     """The task's parameters, not yet checked."""
     deadline: float | None = None
@@ -203,6 +204,10 @@ class Inference:
             self._in_flight -= images
             self._telemetry.in_flight.set(self._in_flight)
 
+    async def preprocess_frame(self, frame: Pixels, spec: PreprocessSpec) -> Pixels:
+        """A frame RGB uint8 [H, W, 3] as clips have it, uint8 [height, width, 3]: once, whatever clips it is in."""
+        return (await asyncio.get_running_loop().run_in_executor(self._workers, preprocess, frame, spec))[0]
+
     async def _prepare(self, query: Query, spec: PreprocessSpec) -> list[Prepared]:
         begun = time.monotonic()
         loop = asyncio.get_running_loop()
@@ -303,6 +308,8 @@ def prepare(image: bytes | Pixels, spec: PreprocessSpec, limits: DecodeLimits, d
     begun = time.monotonic()
     if deadline is not None and begun > deadline:
         raise deadline_exceeded("the deadline passed before the image was decoded")
+    if spec.frames is not None:
+        return _clip(image, spec)
     if isinstance(image, bytes):
         pixels = decode(image, limits, trimap=spec.trimap)
     elif spec.trimap:
@@ -313,6 +320,13 @@ def prepare(image: bytes | Pixels, spec: PreprocessSpec, limits: DecodeLimits, d
     ready, geometry = preprocess(pixels, spec)
     done = time.monotonic()
     return Prepared(ready, geometry, decoded - begun, done - decoded)
+
+
+def _clip(frames: bytes | Pixels, spec: PreprocessSpec) -> Prepared:
+    """A clip, whose frames are as the network takes them already; so its size is the network's."""
+    if isinstance(frames, bytes) or frames.shape != spec.input_shape:
+        raise InvalidImage(f"the model takes clips of {spec.frames} frames, and this is none")
+    return Prepared(frames, Geometry.of(spec.width, spec.height, spec), 0.0, 0.0)
 
 
 async def _all_or_first_failure(jobs: list[asyncio.Future[Prepared]]) -> list[Prepared]:

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import ByteSize, Field, SecretStr, model_validator
+from pydantic import ByteSize, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.task import Task
+from service.url_policy import UrlPolicy
 
 _MIB = 1 << 20
 _LAST_PORT = 65_535
@@ -110,11 +111,54 @@ class Settings(BaseSettings):
     keep_disagreeing_images: Annotated[
         bool, Field(description="Keep the images on which two versions disagree most, for people who look.")
     ] = False
+    videos: Annotated[
+        Path, Field(description="Folder of the video jobs: what was sent, and what was found. Of this process alone.")
+    ] = Path("videos")
+    video_jobs: Annotated[int, Field(ge=1, description="Video jobs that run at the same time.")] = 1
+    video_queue: Annotated[int, Field(ge=1, description="Video jobs that may wait; more are refused.")] = 64
+    video_max_bytes: Annotated[ByteSize, Field(ge=1, description="Size of one video.")] = ByteSize(4 << 30)
+    video_disk_bytes: Annotated[
+        ByteSize | None,
+        Field(description="Disk that all video jobs may take, e.g. 50GiB; the oldest make room. Default: no limit."),
+    ] = None
+    video_min_free_bytes: Annotated[
+        ByteSize, Field(description="Disk that video jobs leave free; below it new ones are refused.")
+    ] = ByteSize(1 << 30)
+    video_keep_s: Annotated[
+        float | None, Field(gt=0, description="Seconds after its end that a video job is kept; 604800 is a week.")
+    ] = 7 * 86_400.0
+    video_decoder_threads: Annotated[
+        int, Field(ge=0, description="Threads that decode one video; 0: one a processor.")
+    ] = 1
+    video_hardware: Annotated[
+        str | None,
+        Field(description="Device that decodes videos, by FFmpeg's name: cuda, vaapi, vaapi:/dev/dri/renderD128 …"),
+    ] = None
+    allowed_urls: Annotated[
+        str,
+        Field(
+            description="Addresses that callers may have this service call, for cameras, videos by URL and webhooks: "
+            "scheme://host[:port], separated by commas; host may be *.example.com, 10.0.0.0/8 or *, port may be *. "
+            "Default: none."
+        ),
+    ] = ""
+    max_streams: Annotated[int, Field(ge=1, description="Live sources that are watched; more are refused.")] = 8
+    max_streams_per_caller: Annotated[int, Field(ge=1, description="Live sources of one caller.")] = 4
+    max_frame_streams: Annotated[
+        int, Field(ge=1, description="Streams of frames, by WebSocket and gRPC; more are refused.")
+    ] = 256
+    max_frame_streams_per_caller: Annotated[int, Field(ge=1, description="Streams of frames of one caller.")] = 64
     admin_key: Annotated[
         SecretStr | None,
         Field(description="Key that calls which change something must bring; without one only callers here may."),
     ] = None
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$", description="debug … error.")] = "info"
+
+    @field_validator("allowed_urls")
+    @classmethod
+    def _urls_can_be_read(cls, text: str) -> str:
+        UrlPolicy.of(text)
+        return text
 
     @model_validator(mode="after")
     def _grpc_has_a_port(self) -> Self:

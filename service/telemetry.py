@@ -11,6 +11,7 @@ STAGES = ("fetch", "decode", "preprocess", "queue", "compute", "postprocess", "e
 _STAGE_BUCKETS = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
+_LAG_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
 _SHARE_BUCKETS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 _BATCH_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 
@@ -125,6 +126,45 @@ class Telemetry:
             "vitrail_rollbacks",
             "Shares of traffic that went back to stable, by the rule that was broken.",
             ["model", "alias", "rule"],
+            registry=registry,
+        )
+        self.video_jobs = Counter(
+            "vitrail_video_jobs", "Video jobs that came into a state.", ["state"], registry=registry
+        )
+        self.video_jobs_now = Gauge(
+            "vitrail_video_jobs_now", "Video jobs that wait or run at this moment.", ["state"], registry=registry
+        )
+        self.video_frames = Counter(
+            "vitrail_video_frames",
+            "Results of video jobs: given by a model, or carried over from an earlier frame, which saves the model.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.video_retries = Counter(
+            "vitrail_video_retries", "Video jobs that lost their engine and went on.", registry=registry
+        )
+        self.video_removed = Counter(
+            "vitrail_video_removed_bytes", "Disk that video jobs gave back as they were removed.", registry=registry
+        )
+        self.video_disk = Gauge("vitrail_video_disk_bytes", "Disk that video jobs take.", registry=registry)
+        self.webhooks = Counter(
+            "vitrail_video_webhooks",
+            "Callers told of the end of their job, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.streams = Counter("vitrail_streams", "Live streams that came into a state.", ["state"], registry=registry)
+        self.streams_now = Gauge("vitrail_streams_now", "Live streams that have not ended.", registry=registry)
+        self.stream_frames = Counter(
+            "vitrail_stream_frames", "Frames of live streams, by what became of them.", ["outcome"], registry=registry
+        )
+        self.stream_reconnections = Counter(
+            "vitrail_stream_reconnections", "Connections to a live source after its first.", registry=registry
+        )
+        self.stream_lag = Histogram(
+            "vitrail_stream_lag_seconds",
+            "From a live frame's arrival to its result.",
+            buckets=_LAG_BUCKETS,
             registry=registry,
         )
         self._stages = Histogram(

@@ -63,6 +63,11 @@ class UrlPolicy:
         """ValueError for an entry that is none; see `AllowedUrl`."""
         self._allowed = [AllowedUrl.parse(text) for text in allowed]
 
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """From a list with commas; ValueError for an entry that is none."""
+        return cls(entry for part in text.split(",") if (entry := part.strip()))
+
     def check(self, url: str) -> None:
         """Raise ServiceError: invalid_parameters for what is no address, forbidden for one that is not listed."""
         found = _URL.fullmatch(url) if _PRINTABLE.fullmatch(url) else None

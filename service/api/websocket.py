@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +22,7 @@ from service.api.json_answers import as_json, model_of
 from service.api.request_id import request_id
 from service.errors import ErrorKind, ServiceError, invalid_parameters, unforeseen
 from service.inference import Inference, Query, parse_parameters
+from service.stream_places import StreamPlaces
 from service.telemetry import Stages, Telemetry
 from service.window import in_order
 
@@ -101,6 +103,7 @@ class StreamRoute:
     inference: Inference
     telemetry: Telemetry
     limits: StreamLimits
+    places: StreamPlaces
     codes: Mapping[ErrorKind, int]
     """The HTTP status of each kind of error, as the metrics' label ``code``."""
 
@@ -114,13 +117,15 @@ class StreamRoute:
         await socket.accept(headers=[(b"x-request-id", stream_id.encode("latin-1", "replace"))])
         task = TASKS.get(socket.query_params.get("task", ""))  # type: ignore[call-overload]
         notes = Notes(self.telemetry, self.codes, stream_id, task.task if task else "")
-        try:
-            wanted = await self._wanted(socket, task)
-        except ServiceError as error:
-            notes.refused(error)
-            await _refuse(socket, error, self.limits.stall_s)
-            return
-        await Stream(socket, wanted, self.inference, self.limits, notes).run()
+        with ExitStack() as stack:
+            try:
+                wanted = await self._wanted(socket, task)
+                stack.enter_context(self.places.place(socket.client.host if socket.client else ""))
+            except ServiceError as error:
+                notes.refused(error)
+                await _refuse(socket, error, self.limits.stall_s)
+                return
+            await Stream(socket, wanted, self.inference, self.limits, notes).run()
 
     async def _wanted(self, socket: WebSocket, task: TaskDefinition | None) -> Wanted:
         """What the address asks for; ServiceError if no frame could ever be answered."""

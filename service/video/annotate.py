@@ -12,7 +12,6 @@ from av.container import OutputContainer
 
 from contract.preprocess import Pixels
 from contract.task import Task
-from service.drawing import draw
 from service.video.sound import Sound
 
 CODEC: Final = "libx264" if "libx264" in av.codecs_available else "mpeg4"
@@ -56,7 +55,7 @@ class AnnotatedVideo:
         Raises:
             OSError: it cannot be written.
         """
-        picture = pixels if result is None else draw(self._task, pixels, result)
+        picture = pixels if result is None else _drawn(self._task, pixels, result)
         if self._stream is None:
             self._stream = self._begun(*_even(picture).shape[:2])
         frame = av.VideoFrame.from_ndarray(self._fitted(picture), format="rgb24")
@@ -105,6 +104,13 @@ class AnnotatedVideo:
         if picture.shape[:2] != (height, width):
             picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         return picture
+
+
+def _drawn(task: Task, pixels: Pixels, result: Any) -> Pixels:
+    # Drawing is rare and its library large: it is imported when first wanted.
+    from service.drawing import draw  # noqa: PLC0415
+
+    return draw(task, pixels, result)
 
 
 def _even(picture: Pixels) -> Pixels:

@@ -5,9 +5,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from service.video.motion import Numbers
 
@@ -42,8 +39,18 @@ def pairs(first: Numbers, second: Numbers, classes: tuple[Classes, Classes], lea
     return rows[taken], columns[taken]
 
 
+def prepare() -> None:
+    """Import what pairs are found with, which takes a quarter of a second the first time: not in the event loop."""
+    import scipy.optimize  # noqa: PLC0415
+    import scipy.sparse.csgraph  # noqa: F401, PLC0415
+
+
 def _groups(rows: Indices, columns: Indices) -> npt.NDArray[np.int32]:
     """The number [E] of each edge's group; groups share no row and no column."""
+    # SciPy takes 40 MB, and most services never track: it is imported when first wanted.
+    from scipy.sparse import coo_array  # noqa: PLC0415
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
     height, width = int(rows.max()) + 1, int(columns.max()) + 1
     graph = coo_array((np.ones(len(rows), np.int8), (rows, columns + height)), shape=(height + width,) * 2)
     numbers: npt.NDArray[np.int32] = connected_components(graph, directed=False)[1]
@@ -52,6 +59,8 @@ def _groups(rows: Indices, columns: Indices) -> npt.NDArray[np.int32]:
 
 def _solved(rows: Indices, columns: Indices, overlaps: Numbers, edges: Indices) -> Indices:
     """Those of a group's edges that pair it best."""
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
+
     known_rows, row_places = np.unique(rows, return_inverse=True)
     known_columns, column_places = np.unique(columns, return_inverse=True)
     if len(known_rows) * len(known_columns) > _MOST_CELLS:

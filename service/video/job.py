@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -58,6 +58,8 @@ class Job:
     """Of the request and the file's content."""
     problems: tuple[str, ...] = ()
     """What was wrong with the file and did not end the work."""
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    """What is known of the whole video so far: ``model``, ``tracks``, ``counts``, ``classes``, as far as they apply."""
     webhook_due: bool = False
     """The caller is still to be told of the end."""
 

@@ -37,6 +37,7 @@ CREATE TABLE jobs (
     idempotency_key TEXT UNIQUE,
     request_hash TEXT NOT NULL,
     problems TEXT NOT NULL,
+    summary TEXT NOT NULL DEFAULT '{}',
     webhook_due INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX jobs_by_state ON jobs (state, finished_s);
@@ -179,6 +180,7 @@ def _row(job: Job) -> dict[str, object]:
     return row | {
         "request": orjson.dumps(job.request).decode(),
         "problems": orjson.dumps(job.problems).decode(),
+        "summary": orjson.dumps(job.summary).decode(),
         "webhook_due": int(job.webhook_due),
     }
 
@@ -188,6 +190,7 @@ def _job(row: sqlite3.Row) -> Job:
     values["state"] = JobState(values["state"])
     values["request"] = orjson.loads(values["request"])
     values["problems"] = tuple(orjson.loads(values["problems"]))
+    values["summary"] = orjson.loads(values["summary"])
     values["webhook_due"] = bool(values["webhook_due"])
     values["error_kind"] = ErrorKind(values["error_kind"]) if values["error_kind"] else None
     return Job(**values)

@@ -72,6 +72,13 @@ class Jobs:
         self._unsaved: dict[str, Job] = {}
         self._sweeper: asyncio.Task[None] | None = None
         self._closing = False
+        self.unavailable: str | None = None
+        """Why there are no jobs here, for callers; None where there are."""
+
+    def require(self) -> None:
+        """Raise ServiceError (engine_unavailable) where there are no jobs here."""
+        if self.unavailable is not None:
+            raise ServiceError(ErrorKind.ENGINE_UNAVAILABLE, self.unavailable)
 
     @property
     def waiting(self) -> int:

@@ -73,6 +73,13 @@ class Progress:
         if message not in self.job.problems and len(self.job.problems) < _MAX_PROBLEMS:
             self.job = replace(self.job, problems=(*self.job.problems, message))
 
+    def known(self, **facts: Any) -> None:
+        """Something is known of the whole video: it is put into the summary, in place of what was there by that name.
+
+        What is given is what JSON can say, and changes no more.
+        """
+        self.job = replace(self.job, summary={**self.job.summary, **facts})
+
     async def append(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Write results, one a frame, frames rising; ``"carried": true`` in those taken over from the frame before.
 

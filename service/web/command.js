@@ -1,6 +1,7 @@
 /** The request as a command for a terminal. */
 
 import { mediaType, predictPath } from "./api.js";
+import { videosPath, videoType } from "./videos.js";
 
 /**
  * The curl command that sends the same file to the same model.
@@ -17,6 +18,19 @@ export function curlCommand(task, model, file) {
     `--data-binary ${quote(`@${file?.name ?? "picture.jpg"}`)}`,
   ];
   return lines.join(" \\\n  ");
+}
+
+/**
+ * The curl command that sends the same video; -T reads it piece by piece, where --data-binary would hold it in memory.
+ * @param {string} task
+ * @param {string} model
+ * @param {Record<string, string>} options
+ * @param {File} file
+ */
+export function videoCommand(task, model, options, file) {
+  const address = new URL(videosPath(task, model, options), document.baseURI).href;
+  const type = `Content-Type: ${videoType(file)}`;
+  return [`curl -X POST ${quote(address)}`, `-H ${quote(type)}`, `-T ${quote(file.name)}`].join(" \\\n  ");
 }
 
 /**

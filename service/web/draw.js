@@ -6,6 +6,8 @@ import { boxAround, centroid, decodeCounts, outlinePath, sampleRuns } from "./ma
 /** @typedef {import("./findings.js").NamedFinding} NamedFinding */
 /** @typedef {import("./api.js").Box} Box */
 /** @typedef {{width: number, height: number}} Size */
+/** @typedef {{context: CanvasRenderingContext2D, shown: Size, fit: number, density: number}} Sheet A canvas to draw on:
+ *     its size in CSS pixels, how many of those a picture's pixel has, and how many of its own pixels each of those. */
 /** @typedef {{x: number, y: number, centred: boolean}} Anchor Where a label is wanted, in canvas pixels. */
 
 /** A key point is drawn from this score on. */
@@ -38,6 +40,34 @@ const tinted = new WeakMap();
  * @param {NamedFinding|null} chosen The others are faded.
  */
 export function draw(canvas, room, size, picture, findings, chosen) {
+  const sheet = prepare(canvas, room, size);
+  drawPicture(sheet, picture);
+  drawFindings(sheet, findings, chosen);
+}
+
+/**
+ * Draw what was found in a picture that lies below the canvas.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Size} room The largest size on the page, in CSS pixels.
+ * @param {Size} size The picture's, in its own pixels.
+ * @param {CanvasImageSource|null} cover Drawn over the picture, as large as it.
+ * @param {NamedFinding[]} findings
+ * @param {NamedFinding|null} chosen The others are faded.
+ */
+export function drawOver(canvas, room, size, cover, findings, chosen) {
+  const sheet = prepare(canvas, room, size);
+  if (cover) sheet.context.drawImage(cover, 0, 0, sheet.shown.width, sheet.shown.height);
+  drawFindings(sheet, findings, chosen);
+}
+
+/**
+ * Clear a canvas, as large as the page allows for a picture of that size.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Size} room
+ * @param {Size} size
+ * @returns {Sheet}
+ */
+function prepare(canvas, room, size) {
   const fit = Math.min(room.width / size.width, room.height / size.height);
   const shown = { width: Math.max(1, Math.floor(size.width * fit)), height: Math.max(1, Math.floor(size.height * fit)) };
   const density = window.devicePixelRatio || 1;
@@ -47,7 +77,15 @@ export function draw(canvas, room, size, picture, findings, chosen) {
   canvas.style.height = `${shown.height}px`;
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.scale(density, density);
-  drawPicture(context, shown, picture, fit);
+  return { context, shown, fit, density };
+}
+
+/**
+ * @param {Sheet} sheet
+ * @param {NamedFinding[]} findings
+ * @param {NamedFinding|null} chosen
+ */
+function drawFindings({ context, shown, fit, density }, findings, chosen) {
   const alpha = (/** @type {NamedFinding} */ finding) => (chosen && finding !== chosen ? FADED : 1);
   /** @type {Map<NamedFinding, Anchor>} */
   const anchors = new Map();
@@ -59,7 +97,7 @@ export function draw(canvas, room, size, picture, findings, chosen) {
   /** @type {Box[]} */
   const taken = [];
   const first = chosen ? [chosen, ...findings.filter((finding) => finding !== chosen)] : findings;
-  for (const finding of first.filter((candidate) => candidate.label !== undefined && candidate.box)) {
+  for (const finding of first.filter((candidate) => candidate.box && isNamed(candidate))) {
     context.globalAlpha = alpha(finding);
     const anchor = anchors.get(finding);
     if (anchor) drawLabel(context, finding, anchor, shown, taken);
@@ -68,12 +106,18 @@ export function draw(canvas, room, size, picture, findings, chosen) {
 }
 
 /**
- * @param {CanvasRenderingContext2D} context
- * @param {Size} shown
- * @param {CanvasImageSource|null} picture
- * @param {number} fit
+ * Whether a finding's name says more than its place in the list.
+ * @param {NamedFinding} finding
  */
-function drawPicture(context, shown, picture, fit) {
+function isNamed(finding) {
+  return finding.label !== undefined || finding.track_id !== undefined;
+}
+
+/**
+ * @param {Sheet} sheet
+ * @param {CanvasImageSource|null} picture
+ */
+function drawPicture({ context, shown, fit }, picture) {
   // The service lays transparent pictures over white as well.
   context.fillStyle = "#ffffff";
   context.fillRect(0, 0, shown.width, shown.height);
@@ -234,7 +278,11 @@ function tint(sample, size, rgb, rim) {
     for (let x = 0; x < width; x++) {
       if (!sample[y * width + x]) continue;
       const deep = inside(x - rim, y) && inside(x + rim, y) && inside(x, y - rim) && inside(x, y + rim);
-      pixels.data.set([...rgb, deep ? 255 * TINT : 240], 4 * (y * width + x));
+      const place = 4 * (y * width + x);
+      pixels.data[place] = rgb[0];
+      pixels.data[place + 1] = rgb[1];
+      pixels.data[place + 2] = rgb[2];
+      pixels.data[place + 3] = deep ? 255 * TINT : 240;
     }
   }
   const canvas = document.createElement("canvas");

@@ -1,11 +1,22 @@
-/** The ways in which a picture comes to the page: chosen, dropped, pasted. */
+/** The ways in which a picture or a video comes to the page: chosen, dropped, pasted. */
+
+/** Names of videos whose type browsers do not know. */
+const VIDEO_NAME = /\.(avi|flv|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|ogv|ts|webm|wmv)$/i;
 
 /**
- * Listen for pictures.
+ * Whether a file is meant to be a video; whether it is one, the service tells.
+ * @param {File} file
+ */
+export function isVideo(file) {
+  return file.type.startsWith("video/") || (!file.type.startsWith("image/") && VIDEO_NAME.test(file.name));
+}
+
+/**
+ * Listen for files.
  * @param {{input: HTMLInputElement, buttons: HTMLElement[], frame: HTMLElement}} elements
  * @param {(file: File) => void} take Called with each.
  */
-export function listenForPictures({ input, buttons, frame }, take) {
+export function listenForFiles({ input, buttons, frame }, take) {
   for (const button of buttons) button.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
     const file = input.files?.[0];

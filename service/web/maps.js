@@ -11,7 +11,7 @@ const SCALE = [
  * A task's map as a picture that lies over the one that was sent, or in its place.
  * @param {string} task
  * @param {DenseMap} map
- * @param {HTMLImageElement|null} picture The one that was sent; a matte cuts it out.
+ * @param {HTMLImageElement|HTMLVideoElement|null} picture The one that was sent; a matte cuts it out.
  * @returns {Promise<CanvasImageSource>}
  */
 export async function renderMap(task, map, picture) {
@@ -71,7 +71,7 @@ function scaled(grey) {
 /**
  * The foreground of a picture on a chequered ground.
  * @param {HTMLImageElement} matte
- * @param {HTMLImageElement} picture
+ * @param {HTMLImageElement|HTMLVideoElement} picture
  */
 function cutOut(matte, picture) {
   const alpha = recolour(matte, (grey) => [0, 0, 0, grey]);

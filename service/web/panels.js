@@ -1,10 +1,12 @@
 /** The panels beside the picture. All text from the service goes in as text, never as markup. */
 
+import { Problem } from "./api.js";
 import { percent } from "./findings.js";
 
 /** @typedef {import("./findings.js").NamedFinding} NamedFinding */
 /** @typedef {import("./api.js").Model} Model */
 
+const JSON_SHOWN = 20_000;
 const STAGES = ["fetch", "decode", "preprocess", "queue", "compute", "postprocess", "encode"];
 
 /**
@@ -194,4 +196,79 @@ export function showProblem(problem) {
   byId("problem-detail").textContent = problem.detail;
   byId("problem-code").textContent = problem.code;
   byId("problem-request").textContent = problem.requestId && `request ${problem.requestId}`;
+}
+
+/**
+ * Show what went wrong, whatever it is.
+ * @param {unknown} error
+ */
+export function report(error) {
+  const unforeseen = { title: "The page failed", detail: String(error), code: "page" };
+  showProblem(error instanceof Problem ? error : new Problem(unforeseen));
+  if (!(error instanceof Problem)) console.error(error);
+}
+
+/** Clear all that belongs to an answer. */
+export function clearAnswer() {
+  for (const id of ["threshold", "timings-card", "json-details"]) byId(id).hidden = true;
+  byId("answer").replaceChildren();
+  byId("count").textContent = "";
+  wait("");
+  showProblem(null);
+}
+
+/**
+ * Say in the place of the answer why there is none.
+ * @param {string} text
+ */
+export function wait(text) {
+  byId("waiting").textContent = text;
+  byId("waiting").hidden = !text;
+}
+
+/**
+ * Tell those who hear the page rather than see it.
+ * @param {string} text
+ */
+export function say(text) {
+  byId("status").textContent = text;
+}
+
+/**
+ * Say how many findings are shown.
+ * @param {number} shown
+ * @param {number} all
+ * @param {string[]} noun One of them, and many.
+ */
+export function showCount(shown, all, [one, many]) {
+  byId("count").textContent = shown === all ? `${all} ${all === 1 ? one : many}` : `${shown} of ${all} ${many}`;
+}
+
+/**
+ * Write an answer out, if someone wants to read it.
+ * @param {object|null} answer
+ */
+export function showJson(answer) {
+  byId("json-details").hidden = !answer;
+  if (!answer || !byId("json-details").open) return;
+  const text = JSON.stringify(answer, null, 2);
+  const cut = text.length > JSON_SHOWN;
+  byId("json").textContent = cut ? `${text.slice(0, JSON_SHOWN)}\n… ${text.length - JSON_SHOWN} more characters` : text;
+}
+
+/**
+ * Say which file is shown.
+ * @param {string} name
+ * @param {string} facts
+ */
+export function showCaption(name, facts) {
+  byId("caption").hidden = false;
+  byId("file-name").textContent = name;
+  byId("file-size").textContent = facts;
+}
+
+/** @param {number} bytes */
+export function fileSize(bytes) {
+  if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }

@@ -62,7 +62,7 @@ export class Timeline {
     this.#here = index;
     const { lines } = this.#blocks[index];
     if (!lines) return { line: null, missing: this.#blocks[index] };
-    return { line: lines[lastNotAfter(lines, (line) => line.timestamp_s, time)], missing: null };
+    return { line: lines[lastNotAfter(lines, (line) => line.timestamp_s, time)] ?? null, missing: null };
   }
 
   /**

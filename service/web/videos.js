@@ -64,6 +64,7 @@ function post(path, file, progressed, signal) {
     const request = new XMLHttpRequest();
     request.open("POST", path);
     request.setRequestHeader("Content-Type", videoType(file));
+    request.setRequestHeader("Content-Disposition", `attachment; filename="${headerText(file.name)}"`);
     request.setRequestHeader("Accept", "application/json");
     request.upload.addEventListener("progress", ({ loaded, total }) => progressed(total ? loaded / total : 0));
     request.addEventListener("load", () => {
@@ -77,6 +78,14 @@ function post(path, file, progressed, signal) {
     signal.addEventListener("abort", () => request.abort());
     request.send(file);
   });
+}
+
+/**
+ * A file's name as a header can carry it.
+ * @param {string} name
+ */
+function headerText(name) {
+  return name.replace(/[^ !#-[\]-~]/g, "_");
 }
 
 /**
@@ -115,7 +124,7 @@ export async function deleteJob(id) {
 export async function* readLines(id, fromFrame, signal) {
   const response = await reach(jobPath(id, `/results?from_frame=${fromFrame}`), { signal });
   await requireGood(response);
-  const body = /** @type {ReadableStream<Uint8Array>} */ (response.body);
+  const body = /** @type {ReadableStream<any>} */ (response.body);
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {

@@ -29,10 +29,11 @@ for device in null zero full random urandom; do
     mount --bind "/dev/$device" "$root/dev/$device"
 done
 mount -t tmpfs -o mode=1777,nosuid,nodev,noexec,size=64m tmpfs "$root/tmp"
+mount -t tmpfs -o mode=700,uid=${user%:*},gid=${user#*:},nosuid,nodev,noexec tmpfs "$root/videos"
 mount -o remount,bind,ro "$root"
 exec setpriv --no-new-privs chroot --groups= --userspec="$user" "$root" "$@"
 """
-"""Read-only root, a small /tmp without programs, no new privileges: what docker-compose.yml asks for. The user's number
+"""Read-only root, a small /tmp and a volume for videos, both without programs, no new privileges: what docker-compose.yml asks for. The user's number
 leaves no capabilities. The network stays the machine's: the tests come in by the loopback."""
 
 

@@ -97,9 +97,8 @@ def test_volumes_and_networks_are_declared(compose: dict[str, Any], services: di
 
 def test_both_engines_see_one_repository(services: dict[str, dict[str, Any]]) -> None:
     """The gateways and Triton mount the same folder at the same place, read-only; an absent one is an error."""
-    mounts = [services[name]["volumes"] for name in ("gateway", "gateway-cpu", "triton")]
-    assert mounts[0] == mounts[1] == mounts[2]
-    (models,) = mounts[0]
+    models, *others = [services[name]["volumes"][0] for name in ("gateway", "gateway-cpu", "triton")]
+    assert others == [models, models]
     assert (models["source"], models["target"], models["read_only"]) == ("./model_repository", "/models", True)
     assert models["bind"] == {"create_host_path": False}
 

@@ -118,7 +118,7 @@ def test_what_the_engine_is_told(image: Image) -> None:
     """The configuration names a user by number, the port, the volume, the signal, and listens to all."""
     config = image.config
     assert (image.user, image.entrypoint, config["StopSignal"]) == ("10001:10001", ["vitrail-serve"], "SIGTERM")
-    assert (list(config["ExposedPorts"]), list(config["Volumes"])) == (["8000/tcp", "8001/tcp"], ["/models"])
+    assert (list(config["ExposedPorts"]), list(config["Volumes"])) == (["8000/tcp", "8001/tcp"], ["/models", "/videos"])
     assert image.environment["VITRAIL_HOST"] == "0.0.0.0"  # noqa: S104 - the container's own
     assert image.environment["VITRAIL_REPOSITORY"] == "/models"
     assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"

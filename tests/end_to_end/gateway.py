@@ -59,7 +59,7 @@ class Gateway:
 def gateway(repository: Path, log: Path, **settings: object) -> Iterator[Gateway]:
     """Serve a repository on a free port, and wait until it is ready; at the end it is killed if it still runs."""
     command = [sys.executable, "-m", "service", "--repository", str(repository), "--port", "0"]
-    for name, value in settings.items():
+    for name, value in {"videos": log.with_name("videos"), **settings}.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:

@@ -59,6 +59,7 @@ async def running(
         engines[f"{card.name}:{card.version}"] = held
         return held
 
+    settings.setdefault("videos", repository.with_name(f"{repository.name}-videos"))
     if triton_url is not None:
         settings |= {"engine": "triton", "triton_url": triton_url}
     application = Application(

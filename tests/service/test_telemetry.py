@@ -118,7 +118,7 @@ async def test_loads_are_counted_by_outcome(tmp_path: Path) -> None:
 async def test_what_a_version_runs_on_is_told(tmp_path: Path) -> None:
     """The provider that a version runs on stands among the metrics; where the GPU is forbidden it is the CPU's."""
     write_version(tmp_path, "colours")
-    application = Application(Settings(repository=tmp_path, threads=1, device="cpu"))
+    application = Application(Settings(repository=tmp_path, videos=tmp_path / "videos", threads=1, device="cpu"))
     async with application.life(application.asgi):
         await until(lambda: application.registry.settled)
     assert Figures(application.telemetry)("vitrail_version_engine", model="colours", version="1", provider=CPU) == 1

@@ -14,6 +14,7 @@ from service.api.grpc.call import Call, Context
 from service.api.grpc.messages import model_of, parameters_of, result_of, timings_of
 from service.errors import ServiceError, invalid_parameters
 from service.inference import Inference, Query, parse_parameters
+from service.stream_places import StreamPlaces
 from service.telemetry import Stages, Telemetry
 from service.window import in_order
 
@@ -41,6 +42,7 @@ class FrameStreams:
 
     inference: Inference
     telemetry: Telemetry
+    places: StreamPlaces
     frame_timeout_s: float
     """Seconds that a frame's answer may take."""
     stall_s: float
@@ -69,7 +71,8 @@ class FrameStreams:
                     raise invalid_parameters("a stream has one start, its first message; all others are frames")
                 return await self._answer(request.frame, wanted, call)
 
-            await in_order(messages, work, call.stream(self.stall_s).write, WINDOW)
+            with self.places.place(_host(context.peer())):
+                await in_order(messages, work, call.stream(self.stall_s).write, WINDOW)
 
     async def _wanted(self, first: vision_pb2.StreamFramesRequest, call: Call) -> Wanted:
         """What the first message asks for; ServiceError at once if no frame could ever be answered."""
@@ -110,3 +113,8 @@ class FrameStreams:
         return vision_pb2.StreamFramesResponse(
             id=frame.id, model=model_of(answer), timings_ms=timings_of(stages), **result
         )
+
+
+def _host(peer: str) -> str:
+    """Of a peer as gRPC names it: ``ipv4:192.0.2.1:55555``, ``ipv6:%5B::1%5D:55555``, ``unix:``."""
+    return peer.rsplit(":", 1)[0]

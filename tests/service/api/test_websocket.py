@@ -51,7 +51,7 @@ async def impatient(service: Running, **limits: float) -> AsyncIterator[Listener
     """A listener whose streams have limits of one's choice, in seconds."""
     application = service.application
     patience = StreamLimits(**{"frame_timeout_s": 30.0, **limits})
-    route = StreamRoute(application.inference, application.telemetry, patience, STATUS)
+    route = StreamRoute(application.inference, application.telemetry, patience, application.places, STATUS)
     app = FastAPI()
     app.include_router(route.router())
     async with listening(app, stream=HastyProtocol) as listener:

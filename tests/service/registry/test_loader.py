@@ -26,7 +26,7 @@ async def test_the_application_refuses_what_its_engine_does_not_run(tmp_path: Pa
     write_version(tmp_path, "plan", platform=Platform.TENSORRT)
     write_version(tmp_path, "text")
     (tmp_path / "text/1/model.onnx").write_text("this is no model")
-    application = Application(Settings(repository=tmp_path, threads=1))
+    application = Application(Settings(repository=tmp_path, videos=tmp_path / "videos", threads=1))
     await application.lifecycle.load_all()
     reasons = {name: str(versions[0].reason) for name, versions in application.registry.models().items()}
     assert "tensorrt_plan" in reasons["plan"]

@@ -43,6 +43,7 @@ FULL = job(
     idempotency_key="key",
     request_hash="hash",
     problems=("one", "two"),
+    summary={"model": {"name": "yolox", "version": "3"}, "tracks": 4, "classes": [{"label": "Straße", "score": 0.5}]},
     webhook_due=True,
 )
 
@@ -76,7 +77,7 @@ async def test_a_key_finds_its_job_and_refuses_another_request(store: JobStore) 
     assert await store.add(job("b", idempotency_key="k", request_hash="1")) == first
     with pytest.raises(KeyReused) as refused:
         await store.add(job("c", idempotency_key="k", request_hash="2"))
-    assert refused.value.kind is ErrorKind.INVALID_PARAMETERS
+    assert refused.value.kind is ErrorKind.CONFLICT
     await store.add(job("d"))
     await store.add(job("e"))
     assert await store.ids() == {"a", "d", "e"}

@@ -56,7 +56,7 @@ async def test_a_full_disk_fails_the_job_and_not_the_service(tmp_path: Path) -> 
     async with started(tmp_path, Wide()) as jobs:
         with files_no_larger_than(3 * _MIB):
             job = (await ended(jobs, await submitted(jobs, 1))).job
-        assert (job.state, job.error_kind) == (JobState.FAILED, ErrorKind.OVERLOADED)
+        assert (job.state, job.error_kind) == (JobState.FAILED, ErrorKind.STORAGE_FULL)
         assert job.error_message == "the disk for videos is full"
         assert await frames_of(jobs, job.id) == [0, 1, 2]
         assert (await ended(jobs, await submitted(jobs, 1))).job.state is JobState.DONE
@@ -120,7 +120,7 @@ async def test_a_floor_of_free_space_is_kept(tmp_path: Path) -> None:
     async with started(tmp_path, Counting(), limits=limits(min_free_bytes=1 << 60)) as jobs:
         with pytest.raises(ServiceError, match="disk for videos is full") as refused:
             await submitted(jobs, 1)
-        assert refused.value.kind is ErrorKind.OVERLOADED
+        assert refused.value.kind is ErrorKind.STORAGE_FULL
         assert list((tmp_path / "jobs").glob("*")) == []
 
 

@@ -141,7 +141,7 @@ async def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
     results = await written(tmp_path / "results", range(3))
     with files_no_larger_than(100), pytest.raises(ServiceError, match="disk for videos is full") as refused:
         await results.append([{"frame": 3, "pad": "x" * 200}])
-    assert refused.value.kind is ErrorKind.OVERLOADED
+    assert refused.value.kind is ErrorKind.STORAGE_FULL
     assert (tmp_path / "results").stat().st_size == results.size
     await results.append([{"frame": 3}])
     await results.close()

@@ -60,7 +60,7 @@ async def test_room_is_asked_for_before_every_block(tmp_path: Path) -> None:
 
     async def until_two_blocks(size: int, more: int) -> None:
         if size + more > 2 << 20:
-            raise ServiceError(ErrorKind.OVERLOADED, "no room")
+            raise ServiceError(ErrorKind.STORAGE_FULL, "no room")
 
     upload = Upload("a", JobFolder(tmp_path / "a"), 1 << 30, until_two_blocks)
     await upload.open()

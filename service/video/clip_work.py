@@ -1,0 +1,119 @@
+"""A video job for a model of clips: decode → windows → ask the model → a line a window, and an answer for the whole."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from contract.preprocess import Geometry, Pixels
+from contract.tasks.definition import ImageSize, Parameters
+from service.errors import ServiceError, engine_unavailable
+from service.inference import parse_parameters
+from service.registry.version import LoadedVersion
+from service.video.clip_feed import Clip, ClipFeed
+from service.video.clip_mean import ClipMean
+from service.video.disk import on_disk
+from service.video.extent import frames_claimed, window_for
+from service.video.frame_feed import FeedStart, FrameFeed
+from service.video.job_drawing import JobDrawing
+from service.video.lines import Kept, LineWriter, line_of
+from service.video.opening import VideoOptions
+from service.video.patient_inference import PatientInference
+from service.video.progress import Progress
+from service.video.sampling import EveryFrame
+from service.video.setbacks import Setbacks, is_setback
+from service.video.summary import model_of
+from service.video.video_request import VideoRequest
+from service.video.windows import Windows, WindowSampler
+from service.window import in_order
+
+_ALL = {"top_k": 10_000, "score_threshold": 0.0}
+"""The mean is of all classes; so many are the most that can be asked for."""
+
+
+async def classify_clips(
+    asking: PatientInference, request: VideoRequest, progress: Progress, options: VideoOptions
+) -> None:
+    """Answer the windows of a video that have no line yet, and the whole; see `service.video.work.Work`.
+
+    Where the version is replaced by one that takes other clips or knows other classes, this ends as if the engine was
+    lost: the work is begun again with that one, behind its last line.
+    """
+    version = await asking.version()
+    progress.known(model=model_of(version))
+    asked = parse_parameters(version.task, request.parameters)
+    asking.parameters = {**request.parameters, **_ALL}
+    kept = await on_disk(Kept.read, progress.folder.results, 0.0)
+    start = FeedStart() if kept.last is None else FeedStart(kept.last["frame"], kept.last["timestamp_s"])
+    async with ClipMean(progress.folder.path / "windows.ndjson", version.card) as mean:
+        way = _Way(asking, request, progress, options, version, asked, mean, LineWriter(progress))
+        await way.through(start)
+    if mean.others:
+        progress.problem(f"the answer for the whole video leaves out {mean.others} windows: other classes were asked")
+    if request.annotate:
+        await _draw(request, progress, options)
+    for problem in way.problems:
+        progress.problem(problem)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A window and what the model said."""
+
+    clip: Clip
+    classes: list[dict[str, Any]] = field(default_factory=list)
+    error: ServiceError | None = None
+
+
+@dataclass(slots=True)
+class _Way:
+    """One way through a video, with one version."""
+
+    asking: PatientInference
+    request: VideoRequest
+    progress: Progress
+    options: VideoOptions
+    version: LoadedVersion
+    asked: Any
+    """The caller's parameters of the task."""
+    mean: ClipMean
+    lines: LineWriter
+    setbacks: Setbacks = field(default_factory=Setbacks)
+    problems: list[str] = field(default_factory=list)
+    """What was wrong with the file; complete at the end."""
+
+    async def through(self, start: FeedStart) -> None:
+        """Answer the windows that slide, and then the one that ends with the video, where there is need of it."""
+        size, clips = self.version.card.preprocess.frames or 1, self.request.clips
+        async with self._clips(start, partial(Windows.sliding, size, clips)) as (feed, found):
+            self.progress.total(frames_claimed(feed.info))
+            await self._answer_all(found)
+            self.problems = feed.problems
+        if not found.whole:
+            async with self._clips(found.resting, partial(Windows.last, size, clips, found.end_s)) as (_, rest):
+                await self._answer_all(rest)
+        await self.progress.moved(found.passed)
+
+    @asynccontextmanager
+    async def _clips(
+        self, start: FeedStart, windows: Callable[[], Windows]
+    ) -> AsyncIterator[tuple[FrameFeed, ClipFeed]]:
+        sampler, first = WindowSampler(windows()), self.progress.next_frame
+        async with FrameFeed(
+            self.progress.folder.input, self.options, sampler, start=start, processed_from=first
+        ) as feed:
+            yield feed, ClipFeed(feed, windows(), sampler, self._preprocess, start=start, first=first)
+
+    async def _preprocess(self, frame: Pixels) -> Pixels:
+        return await self.asking.inference.preprocess_frame(frame, self.version.card.preprocess)
+
+    async def _answer_all(self, clips: ClipFeed) -> None:
+        height, width, size = self.version.card.preprocess.input_shape[-3:-1] + (len(self.version.card.input.shape),)
+        try:
+            await in_order(aiter(clips), self._answer, self._deliver, window_for(self.request.window, width, height, size))
+        finally:
+            await self.lines.flush()

@@ -1,0 +1,95 @@
+"""Inference for live frames: asked once, and answered soon or not at all."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract.preprocess import Pixels
+from contract.tasks.table import TASKS
+from service.errors import ErrorKind, ServiceError
+from service.inference import Inference, Query, parse_parameters
+from service.registry.version import LoadedVersion
+from service.video.followed import Followed
+from service.video.live_request import LiveRequest
+
+PASSING = frozenset(
+    {
+        ErrorKind.OVERLOADED,
+        ErrorKind.RATE_LIMITED,
+        ErrorKind.DEADLINE_EXCEEDED,
+        ErrorKind.VERSION_NOT_READY,
+        ErrorKind.ENGINE_UNAVAILABLE,
+    }
+)
+"""Kinds of error that cost a frame, not the stream."""
+_LEFT = frozenset({ErrorKind.MODEL_NOT_FOUND, ErrorKind.VERSION_NOT_READY})
+
+
+@dataclass(slots=True, eq=False)
+class LiveAsking:
+    """Asks for one frame after another, all of one version, as long as that is there."""
+
+    inference: Inference
+    request: LiveRequest
+    stream_id: str
+    frame_timeout_s: float
+    model: tuple[str, int] | None = None
+    """Name and version of what answers."""
+    followed: Followed | None = None
+    """Who tracks and counts, where that is wanted; goes on where another version answers."""
+    _parameters: dict[str, Any] = field(default_factory=dict)
+
+    async def find_model(self) -> None:
+        """Find the version that answers.
+
+        Raises:
+            ServiceError: model_not_found, version_not_ready, deadline_exceeded.
+        """
+        deadline = time.monotonic() + self.frame_timeout_s
+        resolved = await self.inference.resolve(self.request.task, self.request.model, {}, deadline)
+        version, track = resolved.version, self.request.track
+        self._parameters = dict(self.request.parameters)
+        if track is not None:
+            wanted = _score_threshold(version, self.request)
+            # What is less sure may carry on a track.
+            self._parameters["score_threshold"] = track.detection_threshold(wanted)
+            self.followed = self.followed or Followed(track, self.request.counts, wanted)
+        self.model = version.card.name, version.card.version
+
+    async def ask(self, pixels: Pixels) -> Any:
+        """The result of one frame, RGB uint8 [H, W, 3], as the task's ``result`` type has it.
+
+        Raises:
+            ServiceError: one of PASSING, where the next frame may be answered; others, where none will.
+        """
+        if self.model is None:
+            await self.find_model()
+        try:
+            return await self._answer(pixels)
+        except ServiceError as error:
+            if error.kind not in _LEFT:
+                raise
+            # The version was taken away; the next frame looks for another.
+            self.model = None
+            raise ServiceError(ErrorKind.VERSION_NOT_READY, error.message) from error
+
+    async def _answer(self, pixels: Pixels) -> Any:
+        name, version = self.model or ("", 0)
+        query = Query(
+            self.request.task,
+            f"{name}:{version}",
+            [pixels],
+            dict(self._parameters),
+            time.monotonic() + self.frame_timeout_s,
+            request_id=self.stream_id,
+        )
+        answer = await self.inference.predict(query)
+        answer.version_used.metrics.observe(query.stages, 1)
+        return answer.results[0]
+
+
+def _score_threshold(version: LoadedVersion, request: LiveRequest) -> float:
+    """The caller's, or the card's."""
+    asked: Any = parse_parameters(TASKS[request.task], request.parameters)
+    settings: Any = version.settings
+    return float(settings.score_threshold if asked.score_threshold is None else asked.score_threshold)

@@ -1,0 +1,94 @@
+"""Settings → the parts that deal with videos; `service.app` puts them in their places."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from service.inference import Inference
+from service.settings import Settings
+from service.telemetry import Telemetry
+from service.url_policy import UrlPolicy
+from service.video.download import Download
+from service.video.job import Job, JobState
+from service.video.job_events import JobEvents
+from service.video.job_limits import JobLimits
+from service.video.jobs import Jobs
+from service.video.opening import VideoOptions
+from service.video.pipeline import VideoWork
+from service.video.probe import Probe
+from service.video.webhook import Webhook
+
+_log = logging.getLogger("vitrail.video")
+
+
+def video_options(settings: Settings) -> VideoOptions:
+    """How videos are read."""
+    return VideoOptions(
+        threads=settings.video_decoder_threads, hardware=settings.video_hardware, max_pixels=settings.max_pixels
+    )
+
+
+class VideoJobs:
+    """The jobs of a service, from its start to its end; without a folder that can be used, there are none."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        inference: Inference,
+        telemetry: Telemetry,
+        policy: UrlPolicy,
+        links: Callable[[Job], Mapping[str, Any]],
+    ) -> None:
+        self._folder = settings.videos
+        self._webhook = Webhook(policy.check, links)
+        limits = JobLimits(
+            running=settings.video_jobs,
+            waiting=settings.video_queue,
+            upload_bytes=settings.video_max_bytes,
+            disk_bytes=settings.video_disk_bytes,
+            min_free_bytes=settings.video_min_free_bytes,
+            max_age_s=settings.video_keep_s,
+        )
+        work = VideoWork(inference, video_options(settings))
+        self.jobs = Jobs(settings.videos, work, limits, events=_events(telemetry), webhook=self._webhook)
+        telemetry.video_jobs_now.labels(JobState.QUEUED).set_function(lambda: self.jobs.waiting)
+        telemetry.video_jobs_now.labels(JobState.RUNNING).set_function(lambda: self.jobs.running)
+        telemetry.video_disk.set_function(lambda: self.jobs.disk_bytes)
+        self.probe = Probe(video_options(settings))
+        self.download = Download(policy.check)
+        self._closed: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Go on with what was left; images are served also where that fails."""
+        try:
+            await self.jobs.start()
+        except (sqlite3.Error, OSError, ValueError) as error:
+            self.jobs.unavailable = "this service takes no videos: its folder for them cannot be used; see its log"
+            _log.error("no video jobs, for --videos %s cannot be used: %s", self._folder, error)
+
+    async def close(self, drain_s: float) -> None:
+        """Stop; what was under way goes on at the next start. May be called more than once."""
+        if self._closed is None:
+            self._closed = asyncio.create_task(self._close(drain_s))
+        await asyncio.shield(self._closed)
+
+    async def _close(self, drain_s: float) -> None:
+        await self.jobs.close(drain_s)
+        await self.download.close()
+        await self._webhook.close()
+
+
+def _events(telemetry: Telemetry) -> JobEvents:
+    def frames(processed: int, carried: int) -> None:
+        telemetry.video_frames.labels("processed").inc(processed)
+        telemetry.video_frames.labels("carried").inc(carried)
+
+    return JobEvents(
+        entered=lambda state: telemetry.video_jobs.labels(state).inc(),
+        frames=frames,
+        retried=telemetry.video_retries.inc,
+        removed=telemetry.video_removed.inc,
+        webhook=lambda taken: telemetry.webhooks.labels("taken" if taken else "failed").inc(),
+    )

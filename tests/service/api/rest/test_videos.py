@@ -1,0 +1,338 @@
+"""Videos sent in, followed, read and removed, as callers do it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+
+from service.video.opening import VideoOptions
+from tests.doubles import until
+from tests.service.api.rest.films import LIMITS, Films, a_clip, films_of, refusal
+from tests.service.running import Running
+from tests.service.video.clips import truncated
+from tests.service.video.filming import PausingEngine
+
+ROUTES = [
+    ("GET", ""),
+    ("DELETE", ""),
+    ("POST", ":cancel"),
+    ("GET", "/results"),
+    ("GET", "/annotated.mp4"),
+]
+
+
+@pytest.fixture
+async def films(tmp_path: Path, service: Running) -> AsyncIterator[Films]:
+    """The routes over the tiny models."""
+    async with films_of(tmp_path / "jobs", service) as films:
+        yield films
+
+
+def pause_after(service: Running, frames: int) -> PausingEngine:
+    """Let the detector keep what comes after so many batches."""
+    engine = service.engines["middle:1"]
+    engine.engine = pausing = PausingEngine(engine.engine, after=frames)
+    return pausing
+
+
+async def test_a_video_is_taken_in_and_worked_through(tmp_path: Path, films: Films) -> None:
+    """The answer says where the job stands and where its results will be; in the end there is a line a frame."""
+    response = await films.send(a_clip(tmp_path), "task=detect&score_threshold=0.1&window=4")
+    status = response.json()
+    assert (response.status_code, response.headers["Location"]) == (202, status["links"]["self"])
+    assert status["links"] == {"self": f"/v1/videos/{status['id']}", "results": f"/v1/videos/{status['id']}/results"}
+    assert (status["task"], status["error"], status["problems"]) == ("detect", None, [])
+    assert status["request"] == {"task": "detect", "parameters": {"score_threshold": "0.1"}, "window": 4}
+    done = await films.ended(status["links"]["self"])
+    assert (done["state"], done["progress"], done["fps"], done["eta_s"]) == ("done", 1.0, None, None)
+    assert done["frames"] == {"total": 10, "done": 10, "processed": 10, "carried": 0}
+    assert done["created"] <= done["started"] <= done["finished"]
+    lines = await films.lines(status["links"]["self"])
+    assert [line["frame"] for line in lines] == list(range(10))
+    assert all(line["objects"] for line in lines)
+
+
+async def test_results_stream_while_the_job_runs(tmp_path: Path, films: Films) -> None:
+    """Lines come while later frames are still to be done, and the rest behind them when these are."""
+    pausing = pause_after(films.service, 20)
+    path = await films.sent(a_clip(tmp_path, 40), "task=detect&window=1")
+    async with films.client.stream("GET", f"{path}/results") as response:
+        assert response.headers["content-type"] == "application/x-ndjson"
+        assert response.headers["x-accel-buffering"] == "no"
+        lines = response.aiter_lines()
+        first = [orjson.loads(await anext(lines))["frame"] for _ in range(16)]
+        status = (await films.client.get(path)).json()
+        assert (first, status["state"], status["frames"]["total"]) == (list(range(16)), "running", 40)
+        pausing.gate.set()
+        assert len([line async for line in lines]) == 24
+
+
+async def test_results_go_on_from_a_frame(tmp_path: Path, films: Films) -> None:
+    """Whoever has lost the connection reads on from the first frame that is missing, during and after."""
+    pausing = pause_after(films.service, 20)
+    path = await films.sent(a_clip(tmp_path, 40), "task=detect&window=1")
+    async with films.client.stream("GET", f"{path}/results") as response:
+        lines = response.aiter_lines()
+        first = [orjson.loads(await anext(lines))["frame"] for _ in range(7)]
+    resumed = asyncio.create_task(films.lines(path, from_frame=first[-1] + 1))
+    pausing.gate.set()
+    assert [*first, *(line["frame"] for line in await resumed)] == list(range(40))
+    assert [line["frame"] for line in await films.lines(path, from_frame=37)] == [37, 38, 39]
+    assert await films.lines(path, from_frame=40) == []
+
+
+async def test_a_reader_who_leaves_holds_nothing(tmp_path: Path, films: Films) -> None:
+    """The file is closed once its reader has gone, while the job goes on."""
+    pausing = pause_after(films.service, 20)
+    path = await films.sent(a_clip(tmp_path, 40), "task=detect&window=1")
+    async with films.client.stream("GET", f"{path}/results") as response:
+        await anext(response.aiter_lines())
+        assert films.handles() == 2
+    await until(lambda: films.handles() == 1)
+    pausing.gate.set()
+    assert (await films.ended(path))["frames"]["processed"] == 40
+
+
+async def test_a_job_is_cancelled(tmp_path: Path, films: Films) -> None:
+    """It ends at once; its lines are kept, and it can be cancelled again."""
+    pausing = pause_after(films.service, 20)
+    path = await films.sent(a_clip(tmp_path, 40), "task=detect&window=1")
+    await pausing.paused.wait()
+    status = (await films.client.post(f"{path}:cancel")).json()
+    assert (status["state"], status["eta_s"]) == ("cancelled", None)
+    assert len(await films.lines(path)) == status["frames"]["processed"] == 20
+    assert (await films.client.post(f"{path}:cancel")).json()["state"] == "cancelled"
+
+
+async def test_a_job_is_removed_under_its_readers(tmp_path: Path, films: Films) -> None:
+    """A job that runs is ended and removed with all its files; who reads its results comes to an end."""
+    pausing = pause_after(films.service, 20)
+    path = await films.sent(a_clip(tmp_path, 40), "task=detect&window=1")
+    await pausing.paused.wait()
+    async with films.client.stream("GET", f"{path}/results") as response:
+        lines = response.aiter_lines()
+        await anext(lines)
+        removed = await films.client.delete(path)
+        assert (removed.status_code, removed.content) == (204, b"")
+        assert len([line async for line in lines]) < 40
+    assert (films.kept(), films.folders()) == ([], 0)
+    assert refusal(await films.client.get(path)) == (404, "not_found")
+
+
+@pytest.mark.parametrize("name", ["nobody", "0198a7c1c1c1ffffffffffffffffffff", "..", "a%2Fb", "%00", "a.b", "ä"])
+@pytest.mark.parametrize(("method", "behind"), ROUTES)
+async def test_a_job_that_nobody_knows(films: Films, method: str, behind: str, name: str) -> None:
+    """There is no job of a made-up id, whatever is asked of it."""
+    response = await films.client.request(method, f"/v1/videos/{name}{behind}")
+    assert response.status_code == 404
+
+
+async def test_jobs_are_listed_in_pages(tmp_path: Path, films: Films) -> None:
+    """The newest first, some at a time, and only those in a state where that is wanted."""
+    clip = a_clip(tmp_path, 2)
+    paths = [await films.sent(clip) for _ in range(3)]
+    for path in paths:
+        await films.ended(path)
+    page = (await films.client.get("/v1/videos?limit=2")).json()
+    assert [status["links"]["self"] for status in page["videos"]] == paths[:0:-1]
+    rest = (await films.client.get(f"/v1/videos?limit=2&before={page['next']}&state=done")).json()
+    assert ([status["links"]["self"] for status in rest["videos"]], rest["next"]) == (paths[:1], None)
+    assert (await films.client.get("/v1/videos?state=failed")).json() == {"videos": [], "next": None}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "?limit=0",
+        "?limit=101",
+        "?limit=-1",
+        "?limit=1e1",
+        "?limit=٣",
+        "?state=lost",
+        "?after=x",
+        "/ID/results?from_frame=-1",
+        "/ID/results?from_frame=x",
+        "/ID/results?frame=1",
+    ],
+)
+async def test_queries_that_make_no_sense(tmp_path: Path, films: Films, path: str) -> None:
+    """Numbers out of range, unknown states and unknown names are refused."""
+    known = (await films.sent(a_clip(tmp_path, 2))).rpartition("/")[2]
+    response = await films.client.get(f"/v1/videos{path.replace('ID', known)}")
+    assert refusal(response) == (422, "invalid_parameters")
+
+
+async def test_the_same_key_is_the_same_job(tmp_path: Path, films: Films) -> None:
+    """A request that is sent again gets the job of the first time; the key is for no other request."""
+    clip = a_clip(tmp_path)
+    first = await films.send(clip, idempotency_key="k~1")
+    again = await films.send(clip, idempotency_key="k~1")
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    assert again.headers["Location"] == first.headers["Location"]
+    assert refusal(await films.send(clip, "task=classify", idempotency_key="k~1")) == (409, "conflict")
+    assert refusal(await films.send(a_clip(tmp_path, 3), idempotency_key="k~1")) == (409, "conflict")
+    assert films.folders() == 1
+
+
+@pytest.mark.parametrize("key", ["", "two words", "x" * 256])
+async def test_a_key_of_another_form(tmp_path: Path, films: Films, key: str) -> None:
+    """A key is 1 to 255 visible characters."""
+    assert refusal(await films.send(a_clip(tmp_path, 2), idempotency_key=key)) == (422, "invalid_parameters")
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("", (422, "invalid_parameters")),
+        ("task=dance", (422, "invalid_parameters")),
+        ("task=detect&colour=red", (422, "invalid_parameters")),
+        ("task=detect&score_threshold=high", (422, "invalid_parameters")),
+        ("task=detect&fps=0", (422, "invalid_parameters")),
+        ("task=detect&fps=5&sample=event", (422, "invalid_parameters")),
+        ("task=classify&track=true", (422, "invalid_parameters")),
+        ("task=detect&counts={}", (422, "invalid_parameters")),
+        ("task=detect&model=nobody", (404, "model_not_found")),
+        ("task=detect&model=colours", (422, "invalid_parameters")),
+    ],
+)
+async def test_a_request_is_judged_before_its_video(films: Films, query: str, answer: tuple[int, str]) -> None:
+    """What makes no sense is refused before a byte of the video is sent, and the connection is closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", films.port)
+    writer.write(f"POST /v1/videos?{query} HTTP/1.1\r\nHost: here\r\nContent-Length: 99\r\n\r\n".encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    length = int(head.split("content-length: ")[1].split("\r\n")[0])
+    told = orjson.loads(await reader.readexactly(length))
+    writer.close()
+    assert (int(head.split()[1]), told["code"]) == answer
+    assert "connection: close" in head
+    assert films.folders() == 0
+
+
+async def test_the_answer_reaches_who_is_still_sending(films: Films) -> None:
+    """Who is refused while the video is on its way reads why, though much of it has not been read."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield bytes(100_000)
+
+    response = await films.client.post("/v1/videos?task=dance", content=endless())
+    assert refusal(response) == (422, "invalid_parameters")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"Dear reader, this is a letter.\n" * 400, b"\x00" * 5000, b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n"]
+)
+async def test_what_is_no_video_is_refused_at_once(tmp_path: Path, films: Films, content: bytes) -> None:
+    """A text that is called .mp4, a playlist, or nothing at all is refused, and not kept."""
+    (tmp_path / "a.mp4").write_bytes(content)
+    assert refusal(await films.send(tmp_path / "a.mp4")) == (422, "invalid_video")
+    assert (films.folders(), (await films.client.get("/v1/videos")).json()["videos"]) == (0, [])
+
+
+async def test_frames_that_are_too_large(tmp_path: Path, service: Running) -> None:
+    """A video whose frames have more pixels than allowed is refused at once."""
+    async with films_of(tmp_path / "jobs", service, options=VideoOptions(max_pixels=1000)) as films:
+        assert refusal(await films.send(a_clip(tmp_path))) == (413, "too_large")
+        assert films.folders() == 0
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_video_of_too_many_bytes(tmp_path: Path, service: Running, declared: bool) -> None:
+    """A video beyond the limit is refused, by its declared length or once it has come that far."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield bytes(100)
+
+    async with films_of(tmp_path / "jobs", service, upload_bytes=2000) as films:
+        content = bytes(4000) if declared else pieces()
+        response = await films.client.post("/v1/videos?task=detect", content=content)
+        assert refusal(response) == (413, "too_large")
+        assert films.folders() == 0
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 500000", "Transfer-Encoding: chunked"])
+async def test_a_client_that_leaves_in_the_middle(films: Films, length: str) -> None:
+    """Of an upload that was broken off nothing is left."""
+    _, writer = await asyncio.open_connection("127.0.0.1", films.port)
+    body = b"%x\r\n" % 100_000 if "chunked" in length else b""
+    head = f"POST /v1/videos?task=detect HTTP/1.1\r\nHost: here\r\n{length}\r\n\r\n"
+    writer.write(head.encode() + body + bytes(90_000))
+    await until(lambda: films.folders() == 1)
+    writer.close()
+    await until(lambda: films.folders() == 0)
+    assert (await films.client.get("/v1/videos")).json()["videos"] == []
+
+
+async def test_a_body_that_stalls(tmp_path: Path, service: Running) -> None:
+    """A body that pauses for too long is answered as elsewhere, and nothing of it is kept."""
+    async with films_of(tmp_path / "jobs", service, limits=replace(LIMITS, stall_s=0.1)) as films:
+        reader, writer = await asyncio.open_connection("127.0.0.1", films.port)
+        writer.write(b"POST /v1/videos?task=detect HTTP/1.1\r\nHost: here\r\nContent-Length: 5000\r\n\r\nbegun")
+        answer = await reader.readuntil(b'"request_id"')
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 504 ")
+        assert b"stopped arriving after 5 bytes" in answer
+        await until(lambda: films.folders() == 0)
+
+
+async def test_the_annotated_video(tmp_path: Path, films: Films) -> None:
+    """It is not there while the job runs; then it is, whole and in ranges."""
+    pausing = pause_after(films.service, 20)
+    path = await films.sent(a_clip(tmp_path, 40), "task=detect&window=1&annotate=true")
+    link = (await films.client.get(path)).json()["links"]["annotated"]
+    await pausing.paused.wait()
+    assert refusal(await films.client.get(link)) == (409, "conflict")
+    pausing.gate.set()
+    assert (await films.ended(path))["state"] == "done"
+    whole = await films.client.get(link)
+    assert (whole.status_code, whole.headers["content-type"]) == (200, "video/mp4")
+    part = await films.client.get(link, headers={"Range": "bytes=4-11"})
+    assert (part.status_code, part.content) == (206, whole.content[4:12])
+    assert part.headers["content-range"] == f"bytes 4-11/{len(whole.content)}"
+    beyond = await films.client.get(link, headers={"Range": f"bytes={len(whole.content)}-"})
+    assert beyond.status_code == 416
+
+
+async def test_no_annotated_video(tmp_path: Path, films: Films) -> None:
+    """There is none where none was asked for, and none where the job ended before anything was drawn."""
+    pause_after(films.service, 0)
+    running = await films.sent(a_clip(tmp_path), "task=detect")
+    waiting = await films.sent(a_clip(tmp_path), "task=detect&annotate=1")
+    await films.client.post(f"{waiting}:cancel")
+    for path, words in ((running, "annotate=true"), (waiting, "nothing was drawn")):
+        response = await films.client.get(f"{path}/annotated.mp4")
+        assert (refusal(response), words in response.json()["detail"]) == ((404, "not_found"), True)
+    await films.client.delete(running)
+
+
+async def test_a_full_disk(tmp_path: Path, service: Running) -> None:
+    """Where the disk has no room, that is said, with when to try again."""
+    async with films_of(tmp_path / "jobs", service, min_free_bytes=1 << 60) as films:
+        response = await films.send(a_clip(tmp_path))
+        assert refusal(response) == (507, "storage_full")
+        assert int(response.headers["Retry-After"]) > 0
+        assert films.folders() == 0
+
+
+async def test_too_many_videos(tmp_path: Path, service: Running) -> None:
+    """Where too many wait, the next is refused and told to come back."""
+    async with films_of(tmp_path / "jobs", service, waiting=1) as films:
+        pause_after(service, 0)
+        clip = a_clip(tmp_path, 2)
+        paths = [await films.sent(clip) for _ in range(2)]
+        response = await films.send(clip)
+        assert (refusal(response), response.headers["Retry-After"]) == ((429, "overloaded"), "1")
+        for path in paths:
+            await films.client.delete(path)
+
+
+async def test_what_is_wrong_with_a_job_is_told(tmp_path: Path, films: Films) -> None:
+    """A job that has failed says why; so does one that went on in spite of a broken file."""
+    whole = a_clip(tmp_path, 100)
+    path = await films.sent(truncated(whole.rename(whole.with_suffix(".mkv")), 0.99))
+    status = await films.ended(path)
+    assert status["state"] == "done"
