@@ -27,6 +27,8 @@ PACKAGE = HERE / "vitrail_client"
 _CONFIGURATION = HERE.parents[1] / "pyproject.toml"
 _LINE = 120
 _SCHEMAS = "#/components/schemas/"
+_JOBS = ("VideoAnswer", "VideosAnswer", "StreamAnswer", "StreamsAnswer")
+"""What the routes of videos and live streams answer with."""
 _NOTE = "# Written by clients/python/generate.py (make client-types) from the service's OpenAPI document.\n"
 
 
@@ -93,7 +95,7 @@ def _write_types(document: dict[str, Any], tasks: list[TaskRoute], out: Path) ->
     """The types of the results and of the parameters, as TypedDicts."""
     every = document["components"]["schemas"]
     wanted: dict[str, Any] = {}
-    for name in ("ModelUsed", *(task.result for task in tasks)):
+    for name in ("ModelUsed", *(task.result for task in tasks), *(name for name in _JOBS if name in every)):
         _collect(name, every, wanted)
     for task in tasks:
         wanted[task.parameters_type] = _parameters_schema(task)
@@ -116,7 +118,7 @@ def _collect(name: str, every: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Take a schema and all that it refers to."""
     if name in wanted:
         return
-    wanted[name] = _with_bytes(every[name])
+    wanted[name] = _as_plain_text(_with_bytes(every[name]))
     for found in _references(every[name]):
         _collect(found, every, wanted)
 
@@ -140,6 +142,17 @@ def _with_bytes(schema: Any) -> Any:
         rest = {key: value for key, value in schema.items() if key not in ("contentEncoding", "type")}
         return {"type": "string", "format": "binary", **rest}
     return {key: _with_bytes(value) for key, value in schema.items()}
+
+
+def _as_plain_text(schema: Any) -> Any:
+    """The schema with text where the document has moments: the client leaves them as JSON has them."""
+    if isinstance(schema, list):
+        return [_as_plain_text(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _as_plain_text(value) for key, value in schema.items() if (key, value) != ("format", "date-time")
+    }
 
 
 def _binary_fields(document: dict[str, Any]) -> list[str]:

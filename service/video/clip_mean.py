@@ -62,11 +62,9 @@ class ClipMean:
         self._sums += scores
         self.windows += 1
 
-    def mean(self) -> Floats | None:
-        """Probabilities f32 [C]; None as long as there is no window."""
-        if not self.windows:
-            return None
-        mean: Floats = (self._sums / (self.windows * _PARTS)).astype(np.float32)
+    def mean(self) -> Floats:
+        """Probabilities f32 [C]; zeros as long as there is no window."""
+        mean: Floats = (self._sums / (max(1, self.windows) * _PARTS)).astype(np.float32)
         return mean
 
     def _read(self) -> None:

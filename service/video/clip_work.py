@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from contract.preprocess import Geometry, Pixels
-from contract.tasks.definition import ImageSize, Parameters
+from contract.tasks.definition import ImageSize
 from service.errors import ServiceError, engine_unavailable
 from service.inference import parse_parameters
 from service.registry.version import LoadedVersion
@@ -112,8 +112,66 @@ class _Way:
         return await self.asking.inference.preprocess_frame(frame, self.version.card.preprocess)
 
     async def _answer_all(self, clips: ClipFeed) -> None:
-        height, width, size = self.version.card.preprocess.input_shape[-3:-1] + (len(self.version.card.input.shape),)
+        spec = self.version.card.preprocess
+        window = window_for(self.request.window, spec.width, spec.height, spec.frames or 1)
         try:
-            await in_order(aiter(clips), self._answer, self._deliver, window_for(self.request.window, width, height, size))
+            await in_order(aiter(clips), self._answer, self._deliver, window)
         finally:
             await self.lines.flush()
+
+    async def _answer(self, clip: Clip) -> _Answered:
+        try:
+            result = await self.asking.ask(await asyncio.to_thread(np.stack, clip.frames))
+        except ServiceError as error:
+            await self._check_version()
+            if not is_setback(error):
+                raise
+            return _Answered(clip, error=error)
+        await self._check_version()
+        return _Answered(clip, result["classes"])
+
+    async def _check_version(self) -> None:
+        """The frames are preprocessed for one version, and the mean is of its classes: another may have the same."""
+        version = await self.asking.version()
+        if version is self.version:
+            return
+        if (version.card.preprocess, version.card.labels) != (self.version.card.preprocess, self.version.card.labels):
+            raise engine_unavailable("the model was replaced by one that takes other clips")
+        self.version = version
+        self.progress.known(model=model_of(version))
+
+    async def _deliver(self, done: _Answered) -> None:
+        """Write a window's line, in order."""
+        window, image = done.clip.window, done.clip.image
+        if done.error is None:
+            self.setbacks.none()
+            await self.mean.add(window.first, done.classes)
+            self._tell(image)
+            fields = {"image": image, "classes": self._wanted(done.classes)}
+        else:
+            fields = self.setbacks.line_of(done.error)
+        await self.lines.add(line_of(window.first, window.start_s, {"end_s": round(window.end_s, 6), **fields}))
+
+    def _wanted(self, classes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [item for item in classes[: self.asked.top_k] if item["score"] >= self.asked.score_threshold]
+
+    def _tell(self, image: ImageSize) -> None:
+        """The answer for the video so far, made of the mean as the answer of one clip is of its probabilities."""
+        version, mean = self.version, self.mean.mean()
+        geometry = Geometry.of(image["width"], image["height"], version.card.preprocess)
+        answer = version.task.postprocess(
+            {"probabilities": mean}, geometry, version.card, version.settings, self.asked
+        )
+        self.progress.known(classes=answer["classes"])
+
+
+async def _draw(request: VideoRequest, progress: Progress, options: VideoOptions) -> None:
+    """The annotated video, from the lines: a frame shows the answer of the latest window that it may be in."""
+    async with (
+        JobDrawing(progress.folder, request.task) as drawing,
+        FrameFeed(progress.folder.input, options, EveryFrame(), all_pixels=True) as feed,
+    ):
+        async for frame in feed:
+            await drawing.add_kept(frame)
+    if drawing.problem is not None:
+        progress.problem(drawing.problem)

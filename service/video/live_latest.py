@@ -83,7 +83,8 @@ class LatestFrame:
                 if kept is None:
                     if self._ended:
                         return None
-                    waiting = self._waiting = self._loop.create_future()
+                    waiting: asyncio.Future[LiveFrame | None] = self._loop.create_future()
+                    self._waiting = waiting
                     break
             frame = await self._by_worker(kept)
             if frame is not None:

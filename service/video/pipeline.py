@@ -7,10 +7,12 @@ from typing import Any
 
 from contract.task import Task
 from contract.tasks.table import TASKS
-from service.errors import ErrorKind, ServiceError, invalid_parameters
+from service.errors import ServiceError, invalid_parameters
 from service.inference import Inference, parse_parameters
 from service.registry.version import LoadedVersion
+from service.video.clip_work import classify_clips
 from service.video.disk import on_disk
+from service.video.extent import frames_claimed, window_for
 from service.video.followed import Followed, carried_fields
 from service.video.frame_feed import FeedStart, FrameFeed, SampledFrame
 from service.video.job import Job
@@ -20,16 +22,12 @@ from service.video.opening import VideoOptions
 from service.video.patient_inference import Patience, PatientInference
 from service.video.progress import Progress
 from service.video.sampling import Decision, SampleMode
-from service.video.source import VideoInfo
+from service.video.setbacks import Setbacks, is_setback
+from service.video.summary import Tally, model_of
 from service.video.track import NotTrackable
 from service.video.video_request import VideoRequest
 from service.window import in_order
 
-_PIXEL_BYTES = 256 << 20
-"""Of all frames that are under way, more or less: large frames, fewer of them."""
-_LEAST_WINDOW = 2
-_FAILURES = 25
-"""Frames in a row without an answer after which the job fails."""
 _TAIL_S = 2.0
 _AS_JSON = frozenset({Task.CLASSIFY, Task.DETECT, Task.SEGMENT, Task.KEYPOINTS, Task.REGIONS})
 """Tasks whose results have no bytes in them …"""
@@ -62,7 +60,7 @@ class VideoWork:
         async with self._attempt(job, request, kept, progress) as attempt:
             feed = attempt.feed
             window = window_for(request.window, feed.info.width, feed.info.height)
-            progress.total(_frames_claimed(feed.info))
+            progress.total(frames_claimed(feed.info))
             try:
                 await in_order(aiter(feed), attempt.answer, attempt.deliver, window)
             finally:
@@ -236,14 +234,3 @@ async def _drawing(stack: AsyncExitStack, request: VideoRequest, kept: Kept, pro
 def _is_plain(request: VideoRequest) -> bool:
     """Whether results are what JSON can say: then they can be drawn from their lines, too."""
     return request.task in _AS_JSON and request.parameters.get("mask_format") in _TEXT_MASKS
-
-
-def window_for(wanted: int, width: int, height: int) -> int:
-    """So many frames of this size may be under way: as many as are wanted, unless they take too much memory."""
-    return min(wanted, max(_LEAST_WINDOW, _PIXEL_BYTES // (3 * width * height)))
-
-
-def _frames_claimed(info: VideoInfo) -> int | None:
-    if info.frame_count is None and info.duration_s and info.frame_rate:
-        return round(info.duration_s * info.frame_rate)
-    return info.frame_count

@@ -15,10 +15,11 @@ from service.inference import parse_parameters
 from service.video.counts import CountParameters
 from service.video.sampling import SamplingParameters
 from service.video.track import TrackParameters
+from service.video.windows import ClipParameters
 
 MAX_WINDOW = 32
 _TRACKABLE = frozenset({Task.DETECT, Task.SEGMENT, Task.KEYPOINTS})
-_OBJECTS = ("track", "counts", "sampling", "parameters")
+_OBJECTS = ("track", "counts", "sampling", "clips", "parameters")
 """Query parameters that may be JSON."""
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -41,6 +42,7 @@ class VideoRequest(BaseModel):
     )
     parameters: dict[str, Any] = Field(default_factory=dict, description="The task's own.")
     sampling: SamplingParameters = SamplingParameters()
+    clips: ClipParameters = Field(default=ClipParameters(), description="The windows of which clips are made.")
     track: Annotated[TrackParameters | None, BeforeValidator(_as_parameters)] = Field(
         default=None, description="Objects get a track_id: true, or how they are tracked."
     )
@@ -58,7 +60,10 @@ class VideoRequest(BaseModel):
         if self.counts is not None and self.track is None:
             raise ValueError("what is counted is tracks; ask for track too")
         if TASKS[self.task].clips:
-            raise ValueError(f"task={self.task} is not answered for whole videos yet")
+            if self.sampling != SamplingParameters():
+                raise ValueError(f"task={self.task} looks at windows: window_s and overlap say which, not fps or sample")
+        elif self.clips != ClipParameters():
+            raise ValueError(f"window_s and overlap go with clips, and task={self.task} looks at single frames")
         return self
 
     @classmethod
@@ -79,7 +84,7 @@ class VideoRequest(BaseModel):
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Self:
-        """From the query of ``POST /v1/videos``: its own names, those of sampling, and the task's parameters.
+        """From the query of ``POST /v1/videos``: its own names, those of sampling and clips, the task's parameters.
 
         ``track`` is true, false or JSON; ``counts`` is JSON.
 
@@ -87,16 +92,17 @@ class VideoRequest(BaseModel):
             ServiceError: invalid_parameters.
         """
         values: dict[str, Any] = {}
-        sampling: dict[str, str] = {}
-        parameters: dict[str, str] = {}
+        parts: dict[str, dict[str, str]] = {"sampling": {}, "clips": {}, "parameters": {}}
         for name, text in query.items():
             if name in SamplingParameters.model_fields:
-                sampling[name] = text
+                parts["sampling"][name] = text
+            elif name in ClipParameters.model_fields:
+                parts["clips"][name] = text
             elif name in cls.model_fields:
                 values[name] = _value(name, text)
             else:
-                parameters[name] = text
-        for name, given in (("sampling", sampling), ("parameters", parameters)):
+                parts["parameters"][name] = text
+        for name, given in parts.items():
             if given:
                 # Both may be given: as JSON, and as names of their own.
                 values[name] = {**_mapping(name, values.get(name, {})), **given}

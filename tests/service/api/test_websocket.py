@@ -456,3 +456,18 @@ def test_the_documented_example(tiny_repository: Path, tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     for line, word in zip(lines, ["'red'", "'green'", "not an image", "'blue'"], strict=True):
         assert word in line
+
+
+async def test_a_caller_has_so_many_streams(tiny_repository: Path) -> None:
+    """One stream more than a caller may have is told so and closed; once another has ended there is a place again."""
+    async with running(tiny_repository, max_frame_streams_per_caller=1) as service:
+        async with stream(service, "task=classify") as first:
+            await first.send(RED)
+            assert label(await told(first)) == "red"
+            async with stream(service, "task=classify") as second:
+                assert (await told(second))["error"]["code"] == "rate_limited"
+                assert (await closing(second))[0] == 1013
+        await until(lambda: service.application.places.taken == 0)
+        async with stream(service, "task=classify") as third:
+            await third.send(RED)
+            assert label(await told(third)) == "red"

@@ -23,16 +23,20 @@ class RtspCamera:
     """Plays a bare H.264 file to whoever comes, then falls silent until the viewer leaves.
 
     Frames go out with ``pause_s`` between them, as fast as they are read without; with ``endless`` the file begins anew
-    at its end, while the timestamps go on.
+    at its end, while the timestamps go on. A camera with the ``port`` of another, which was stopped, is that one started
+    anew.
     """
 
-    def __init__(self, clip: Path, rate: int = 25, *, pause_s: float = 0.0, endless: bool = False) -> None:
+    def __init__(
+        self, clip: Path, rate: int = 25, *, pause_s: float = 0.0, endless: bool = False, port: int = 0
+    ) -> None:
         self._units, self._rate = _units(clip.read_bytes()), rate
         self._pause_s, self._endless, self._stop = pause_s, endless, threading.Event()
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening = socket.create_server(("127.0.0.1", port))
         self._thread = threading.Thread(target=self._run)
         self._line: socket.socket | None = None
-        self.url = f"rtsp://127.0.0.1:{self._listening.getsockname()[1]}/camera"
+        self.port: int = self._listening.getsockname()[1]
+        self.url = f"rtsp://127.0.0.1:{self.port}/camera"
 
     def __enter__(self) -> Self:
         self._thread.start()

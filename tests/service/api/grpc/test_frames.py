@@ -1,6 +1,7 @@
 """``StreamFrames`` over a real channel."""
 
 from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -132,3 +133,17 @@ async def _until_the_end(call: Any) -> AsyncIterator[Any]:
             yield answer
     except grpc.aio.AioRpcError:
         return
+
+
+async def test_a_caller_has_so_many_streams(tiny_repository: Path) -> None:
+    """One stream more than a caller may have is refused, and may come once another has ended."""
+    async with running(tiny_repository, max_frame_streams_per_caller=1) as service, open_channel(service) as channel:
+        first = method(channel, "StreamFrames")()
+        await first.write(START)
+        await first.initial_metadata()
+        await until(lambda: service.application.places.taken == 1)
+        refused = await failure(channel, [START, *frames(RED)])
+        await first.done_writing()
+        await until(lambda: service.application.places.taken == 0)
+        (answer,) = await stream(channel, [START, *frames(RED)])
+    assert (refused.code(), answer.WhichOneof("answer")) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "classify")
