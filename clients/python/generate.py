@@ -53,7 +53,7 @@ def write(out: Path) -> None:
     document = _document()
     tasks = _tasks(document)
     _write_types(document, tasks, out / "schemas.py")
-    (out / "_tasks.py").write_text(_methods(tasks, _binary_fields(document)))
+    (out / "_tasks.py").write_text(_methods(tasks, _video_tasks(document), _binary_fields(document)))
     with tempfile.TemporaryDirectory() as folder:
         generate_messages(Path(folder))
         for file in (Path(folder) / "vitrail" / "v1").iterdir():
@@ -85,6 +85,13 @@ def _tasks(document: dict[str, Any]) -> list[TaskRoute]:
         result = _name_of(response["properties"]["results"]["items"])
         found.append(TaskRoute(path.rsplit("/", 1)[1], methods["post"]["summary"], result, query))
     return found
+
+
+def _video_tasks(document: dict[str, Any]) -> list[str]:
+    """The tasks that are answered for videos."""
+    asked = document["paths"]["/v1/videos"]["post"]["parameters"]
+    names: list[str] = next(parameter for parameter in asked if parameter["name"] == "task")["schema"]["enum"]
+    return names
 
 
 def _name_of(schema: dict[str, Any]) -> str:
@@ -198,7 +205,7 @@ def _python_name(name: str) -> str:
     return f"{name}_" if iskeyword(name) else name
 
 
-def _methods(tasks: list[TaskRoute], binary: list[str]) -> str:
+def _methods(tasks: list[TaskRoute], video_tasks: list[str], binary: list[str]) -> str:
     """The module of the tasks' methods, twice: plain and asynchronous."""
     types = sorted({task.result for task in tasks} | {task.parameters_type for task in tasks})
     head = [
@@ -208,6 +215,7 @@ def _methods(tasks: list[TaskRoute], binary: list[str]) -> str:
         "from vitrail_client._images import Image",
         f"from vitrail_client.schemas import ({', '.join(types)},)\n",
         f"Task = Literal[{', '.join(repr(task.name) for task in tasks)}]",
+        f"VideoTask = Literal[{', '.join(map(repr, video_tasks))}]",
         f"BINARY = frozenset(({', '.join(map(repr, binary))},))",
         '"""Fields that are base64 in JSON, and bytes in results."""\n',
         '_Image = TypeVar("_Image", bound=Image)\n',

@@ -1,4 +1,4 @@
-"""The clips of a video, one after another: each frame in them is preprocessed once, and kept while a window needs it."""
+"""The clips of a video, one after another: a frame in them is preprocessed once, and kept while a window needs it."""
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -48,6 +48,11 @@ class ClipFeed:
         """All of the video is in windows; known at the end."""
         self.passed = 0
         """Frames that are behind it."""
+
+    @property
+    def end_s(self) -> float:
+        """When the video ends; known at the end."""
+        return self._sampler.end_s
 
     def __aiter__(self) -> AsyncIterator[Clip]:
         return self

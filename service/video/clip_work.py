@@ -159,9 +159,7 @@ class _Way:
         """The answer for the video so far, made of the mean as the answer of one clip is of its probabilities."""
         version, mean = self.version, self.mean.mean()
         geometry = Geometry.of(image["width"], image["height"], version.card.preprocess)
-        answer = version.task.postprocess(
-            {"probabilities": mean}, geometry, version.card, version.settings, self.asked
-        )
+        answer = version.task.postprocess({"probabilities": mean}, geometry, version.card, version.settings, self.asked)
         self.progress.known(classes=answer["classes"])
 
 

@@ -1,20 +1,15 @@
-"""One live stream: connect, take the latest frame, ask the model, tell the readers; and again when that is lost."""
+"""One live stream, supervised: connect, take the latest frame, have it answered; and again when the source is lost."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-import orjson
-
-from service.errors import ErrorKind, ServiceError, invalid_parameters
-from service.video.followed import carried_fields
-from service.video.lines import line_of, without_bytes
+from service.errors import ErrorKind, ServiceError
 from service.video.live_address import AddressPolicy
-from service.video.live_asking import PASSING, LiveAsking
+from service.video.live_answers import LiveAnswers
+from service.video.live_asking import LiveAsking
 from service.video.live_back_off import BackOff
 from service.video.live_clock import StreamClock
 from service.video.live_events import StreamEvents
@@ -22,21 +17,17 @@ from service.video.live_latest import LatestFrame, LiveFrame
 from service.video.live_limits import LiveLimits
 from service.video.live_picture import LivePicture
 from service.video.live_readers import Readers
-from service.video.live_request import LiveRequest
 from service.video.live_sampling import LiveSampling
 from service.video.live_source import LiveSource
-from service.video.live_status import SOURCE_UNAVAILABLE, LiveCounts, LiveProblem, LiveState, LiveStatus
+from service.video.live_status import SOURCE_UNAVAILABLE, LiveProblem, LiveState, LiveStatus
 from service.video.opening import InvalidVideo, SourceUnavailable, VideoOptions, VideoTooLarge
 from service.video.sampling import SampleMode
 from service.video.source import VideoInfo
-from service.video.speed import Speed
-from service.video.track import LISTS, NotTrackable
 
 _log = logging.getLogger("vitrail.video")
 
-_SMOOTH = 0.1
-"""The weight of the newest lag."""
 _KEY_STALLS = 4.0
+"""Key frames are rare: so many times as long a pause is no stall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,66 +41,57 @@ class LiveParts:
     workers: Executor
 
 
-@dataclass(slots=True, eq=False)
 class LiveStream:
     """`run` it as a task; it ends by itself only where it can never work.
 
-    Whatever ends it, at the end of `run` its thread, its connection and its readers are gone.
+    Whatever ends it, at the end of `run` its thread, its connection, its decoder and its readers are gone.
     """
 
-    id: str
-    owner: str
-    """Who began it."""
-    request: LiveRequest
-    asking: LiveAsking
-    parts: LiveParts
-    state: LiveState = LiveState.CONNECTING
-    problem: LiveProblem | None = None
-    ended_s: float | None = None
-    """A moment of `time.monotonic`."""
-    picture: LivePicture | None = None
-    """The last frame that a model has seen; None before, and after the end."""
-    readers: Readers = field(init=False)
-    _created_s: float = field(default_factory=time.time)
-    _counts: LiveCounts = field(default_factory=LiveCounts)
-    _told: tuple[int, int, int] = (0, 0, 0)
-    _clock: StreamClock = field(default_factory=StreamClock)
-    _speed: Speed = field(init=False)
-    _sampling: LiveSampling = field(init=False)
-    _back_off: BackOff = field(init=False)
-    _info: VideoInfo | None = None
-    _source: LiveSource | None = None
-    _work: asyncio.Task[None] | None = None
-    _ending: bool = False
-    _connections: int = 0
-    _invalid: int = 0
-    """Connections in a row that gave no video."""
-    _failures: int = 0
-    """Frames in a row of which the model made nonsense."""
-    _last: Mapping[str, Any] | None = None
-    """What frames carry over."""
-    _lag_s: float | None = None
-    _arrived_s: float | None = None
-    _tracks: int = 0
-
-    def __post_init__(self) -> None:
-        limits = self.parts.limits
-        self.readers = Readers(limits)
-        self._speed = Speed(time.monotonic(), 0)
-        self._sampling = LiveSampling(self.request.sampled())
+    def __init__(self, owner: str, asking: LiveAsking, parts: LiveParts) -> None:
+        """``asking`` has its model; ``owner`` begins the stream."""
+        limits = parts.limits
+        self.id, self.owner = asking.stream_id, owner
+        self.state = LiveState.CONNECTING
+        self.ended_s: float | None = None
+        """A moment of `time.monotonic`."""
+        self._parts, self._asking, self._request = parts, asking, asking.request
+        self._sampling = LiveSampling(asking.request.sampled())
+        self._answers = LiveAnswers(asking, self._sampling, limits, parts.events)
+        self._clock = StreamClock()
         self._back_off = BackOff(limits.first_pause_s, limits.longest_pause_s)
+        self._created_s = time.time()
+        self._problem: LiveProblem | None = None
+        self._info: VideoInfo | None = None
+        self._source: LiveSource | None = None
+        self._arrived_s: float | None = None
+        """When the last frame of the connections before came."""
+        self._connections = 0
+        self._invalid = 0
+        """Connections in a row that gave no video."""
+        self._work: asyncio.Task[None] | None = None
+        self._ending = False
+
+    @property
+    def readers(self) -> Readers:
+        """Those of its results."""
+        return self._answers.readers
+
+    @property
+    def picture(self) -> LivePicture | None:
+        """The last frame that a model has seen; None before, and after the end."""
+        return self._answers.picture
 
     async def run(self) -> None:
         """Work until the end; never raises. Returns when all is freed."""
-        self.parts.events.entered(self.state)
-        self._work = asyncio.create_task(self._work_on(), name=f"live stream {self.id}")
+        self._parts.events.entered(self.state)
+        self._work = asyncio.create_task(self._connect_again_and_again(), name=f"live stream {self.id}")
         if self._ending:
             self._work.cancel()
         await asyncio.wait([self._work])
         self._finish(self._work)
-        if self._source is not None:
-            await self._source.gone()
-            self._source = None
+        # Its error would hold on to what the work had in hand.
+        self._work = None
+        await self._disconnected()
 
     def end(self) -> None:
         """End it soon; may be repeated."""
@@ -119,76 +101,70 @@ class LiveStream:
 
     def status(self) -> LiveStatus:
         """How it stands."""
-        now_s = time.monotonic()
+        counts, request = self._answers.counts, self._request.as_shown()
+        arrived_s = self._last_arrival_s
         return LiveStatus(
             id=self.id,
             state=self.state,
-            url=str(self.request.as_shown()["url"]),
-            request=self.request.as_shown(),
-            model=self.asking.model,
+            url=request["url"],
+            request=request,
+            model=self._asking.model,
             created_s=self._created_s,
             source=self._info,
-            received=self._counts.received,
-            processed=self._counts.processed,
-            carried=self._counts.carried,
-            dropped=self._counts.dropped,
-            frames_per_s=0.0 if self.state.over else self._speed.per_second(now_s),
-            lag_s=self._lag_s,
+            received=counts.received,
+            processed=counts.processed,
+            carried=counts.carried,
+            dropped=counts.dropped,
+            frames_per_s=0.0 if self.state.over else self._answers.frames_per_s(),
+            lag_s=self._answers.lag_s,
             connections=self._connections,
-            last_frame_s_ago=None if (last_s := self._last_arrival_s) is None else now_s - last_s,
-            summary=self._summary(),
-            problem=self.problem,
+            last_frame_s_ago=None if arrived_s is None else time.monotonic() - arrived_s,
+            summary=self._answers.summary(),
+            problem=self._problem or self._answers.problem,
         )
 
-    @property
-    def _last_arrival_s(self) -> float | None:
-        here_s = None if self._source is None else self._source.arrived_s
-        return self._arrived_s if here_s is None else here_s
-
-    def _summary(self) -> dict[str, Any]:
-        return {} if self.asking.followed is None else {"tracks": self._tracks}
-
-    async def _work_on(self) -> None:
+    async def _connect_again_and_again(self) -> None:
         while True:
             # Before each connection: what is allowed may depend on more than the address.
-            self.parts.policy.check(self.request.url)
+            self._parts.policy.check(self._request.url)
             try:
-                await self._connection()
+                await self._watch()
             except SourceUnavailable as error:
                 self._lost(str(error), SOURCE_UNAVAILABLE)
             except InvalidVideo as error:
                 self._invalid += 1
-                if self._invalid >= self.parts.limits.invalid_tries:
+                if self._invalid >= self._parts.limits.invalid_tries:
                     raise ServiceError(ErrorKind.INVALID_VIDEO, str(error)) from error
                 self._lost(str(error), ErrorKind.INVALID_VIDEO)
+            except VideoTooLarge as error:
+                raise ServiceError(ErrorKind.TOO_LARGE, str(error)) from error
+            # There are never two connections of one stream.
             await self._disconnected()
             await asyncio.sleep(self._back_off.pause_s())
 
-    async def _connection(self) -> None:
-        """Connect and work on frames; SourceUnavailable, InvalidVideo or ServiceError at the end."""
-        parts = self.parts
-        latest = LatestFrame(self._sampling, self._counts, parts.workers)
-        self._source = source = LiveSource(self.request.url, self._options(), latest, self._clock, self._counts)
+    async def _watch(self) -> None:
+        """Connect and have frames answered; always ends with an error."""
+        answers = self._answers
+        latest = LatestFrame(self._sampling, answers.counts, self._parts.workers)
+        source = LiveSource(self._request.url, self._options(), latest, self._clock, answers.counts)
+        self._source = source
         try:
             self._info = await source.opened()
             self._connected()
-            begun_s = time.monotonic()
+            steady_s = time.monotonic() + self._parts.limits.steady_s
             while (frame := await self._next(source)) is not None:
-                await self._answer(frame)
-                self._tell_counts()
-                if time.monotonic() - begun_s >= parts.limits.steady_s:
+                await answers.answer(frame)
+                if time.monotonic() >= steady_s:
                     self._back_off.reset()
-        except VideoTooLarge as error:
-            raise ServiceError(ErrorKind.TOO_LARGE, str(error)) from error
         finally:
             source.interrupt()
-            self._tell_counts()
+            answers.tell_counts()
         raise SourceUnavailable(source.problem)
 
     def _options(self) -> VideoOptions:
-        limits = self.parts.limits
+        limits = self._parts.limits
         return replace(
-            self.parts.options,
+            self._parts.options,
             key_frames_only=self._keys_only,
             open_timeout_s=limits.open_timeout_s,
             read_timeout_s=limits.read_timeout_s,
@@ -196,117 +172,58 @@ class LiveStream:
 
     @property
     def _keys_only(self) -> bool:
-        return self.request.sampling.sample is SampleMode.KEY
-
-    def _connected(self) -> None:
-        self._connections += 1
-        if self._connections > 1:
-            self.parts.events.reconnected()
-        self.problem = None
-        self._enter(LiveState.RUNNING)
-
-    def _lost(self, detail: str, code: str) -> None:
-        self.problem = LiveProblem(code, detail)
-        self._enter(LiveState.RECONNECTING if self._connections else LiveState.CONNECTING)
-
-    async def _disconnected(self) -> None:
-        """Wait until nothing is left of the connection: there are never two of one stream."""
-        if self._source is not None:
-            await self._source.gone()
-            self._arrived_s, self._source = self._last_arrival_s, None
-
-    def _enter(self, state: LiveState) -> None:
-        if state is not self.state:
-            self.state = state
-            self.parts.events.entered(state)
+        return self._request.sampling.sample is SampleMode.KEY
 
     async def _next(self, source: LiveSource) -> LiveFrame | None:
         """The latest frame; None at the end. SourceUnavailable where none arrives, though the line may be busy."""
-        patience_s = self.parts.limits.stall_s * (_KEY_STALLS if self._keys_only else 1.0)
+        patience_s = self._parts.limits.stall_s * (_KEY_STALLS if self._keys_only else 1.0)
         while True:
-            received = self._counts.received
+            received = self._answers.counts.received
             try:
                 async with asyncio.timeout(patience_s):
                     return await source.frame()
             except TimeoutError:
-                if self._counts.received == received:
+                if self._answers.counts.received == received:
                     raise SourceUnavailable(f"no frame came for {patience_s:g} s") from None
 
-    async def _answer(self, frame: LiveFrame) -> None:
-        """Give a frame its line, if it has one."""
-        self._invalid = 0
-        if frame.pixels is None:
-            if self._last is not None:
-                self._counts.carried += 1
-                self._publish(frame, carried_fields(self._last))
-            return
-        try:
-            fields = await self._found(frame.pixels, frame.time_s)
-        except ServiceError as error:
-            self._sampling.again()
-            self.problem = LiveProblem.of(error)
-            if error.kind in PASSING:
-                self._counts.unanswered += 1
-                return
-            fields = self._nonsense(error)
-        else:
-            self._failures, self.problem, self._last = 0, None, fields
-        self._counts.processed += 1
-        result = None if self._failures else fields
-        self.picture = LivePicture(self.request.task, frame.pixels, result)
-        self._publish(frame, fields)
+    def _connected(self) -> None:
+        self._connections += 1
+        if self._connections > 1:
+            self._parts.events.reconnected()
+        self._invalid, self._problem = 0, None
+        self._enter(LiveState.RUNNING)
 
-    async def _found(self, pixels: Any, time_s: float) -> dict[str, Any]:
-        result: dict[str, Any] = await self.asking.ask(pixels)
-        if self.asking.followed is None:
-            return result
-        try:
-            result = self.asking.followed.update(result, time_s)
-        except NotTrackable as error:
-            raise invalid_parameters(str(error)) from error
-        ids = (item.get("track_id", 0) for name in LISTS for item in result.get(name, ()))
-        self._tracks = max(self._tracks, *ids, 0)
-        return result
+    def _lost(self, detail: str, code: str) -> None:
+        self._problem = LiveProblem(code, detail)
+        self._enter(LiveState.RECONNECTING if self._connections else LiveState.CONNECTING)
 
-    def _nonsense(self, error: ServiceError) -> dict[str, Any]:
-        """One frame of which a model makes nonsense, such as a black one, does not end the stream; many do."""
-        self._failures += 1
-        if error.kind is not ErrorKind.INTERNAL or self._failures >= self.parts.limits.failures:
-            raise error
-        self._last = None
-        return {"error": {"code": error.kind, "detail": error.message}}
+    async def _disconnected(self) -> None:
+        """Wait until nothing is left of the connection."""
+        if self._source is not None:
+            await self._source.gone()
+            self._arrived_s, self._source = self._last_arrival_s, None
 
-    def _publish(self, frame: LiveFrame, fields: Mapping[str, Any]) -> None:
-        now_s = time.monotonic()
-        lag_s = now_s - frame.arrived_s + frame.late_s
-        self._lag_s = lag_s if self._lag_s is None else self._lag_s + _SMOOTH * (lag_s - self._lag_s)
-        self._speed.moved(now_s, self._counts.processed)
-        self.parts.events.lag(lag_s)
-        if self.readers:
-            fields = {"lag_s": round(lag_s, 6), **without_bytes(fields)}
-            line = line_of(frame.index, frame.time_s, fields, carried=frame.carried)
-            self.readers.publish(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+    @property
+    def _last_arrival_s(self) -> float | None:
+        here_s = None if self._source is None else self._source.arrived_s
+        return self._arrived_s if here_s is None else here_s
 
-    def _tell_counts(self) -> None:
-        counts, told = self._counts, self._told
-        self._told = counts.processed, counts.carried, counts.dropped
-        more = [now - before for now, before in zip(self._told, told, strict=True)]
-        if any(more):
-            self.parts.events.frames(*more)
+    def _enter(self, state: LiveState) -> None:
+        if state is not self.state:
+            self.state = state
+            self._parts.events.entered(state)
 
     def _finish(self, work: asyncio.Task[None]) -> None:
         """All that can be done at once: nobody waits for a thread here."""
         if self._ending or work.cancelled():
             self._enter(LiveState.ENDED)
         else:
-            self.problem = self._failed(work)
+            self._problem = self._why(work)
             self._enter(LiveState.FAILED)
-        self._arrived_s = self._last_arrival_s
         self.ended_s = time.monotonic()
-        self.picture = self._last = None
-        self.readers.end()
+        self._answers.finish()
 
-    def _failed(self, work: asyncio.Task[None]) -> LiveProblem:
+    def _why(self, work: asyncio.Task[None]) -> LiveProblem:
         error = work.exception()
         if isinstance(error, ServiceError):
             if error.kind is ErrorKind.INTERNAL:

@@ -55,9 +55,18 @@ class VideoWork:
                 frames too large; overloaded where the disk is full.
         """
         request = VideoRequest.of(job.request)
+        asking = PatientInference(
+            self.inference, request.task, request.model, request.parameters, self.patience, job.id, progress.problem
+        )
+        if TASKS[request.task].clips:
+            await classify_clips(asking, request, progress, self.options)
+        else:
+            await self._each_frame(asking, request, progress)
+
+    async def _each_frame(self, asking: PatientInference, request: VideoRequest, progress: Progress) -> None:
         tail_s = 0.0 if request.track is None else request.track.lost_s + _TAIL_S
         kept = await on_disk(Kept.read, progress.folder.results, tail_s)
-        async with self._attempt(job, request, kept, progress) as attempt:
+        async with self._attempt(asking, request, kept, progress) as attempt:
             feed = attempt.feed
             window = window_for(request.window, feed.info.width, feed.info.height)
             progress.total(frames_claimed(feed.info))
@@ -71,16 +80,27 @@ class VideoWork:
 
     @asynccontextmanager
     async def _attempt(
-        self, job: Job, request: VideoRequest, kept: Kept, progress: Progress
+        self, asking: PatientInference, request: VideoRequest, kept: Kept, progress: Progress
     ) -> AsyncIterator["_Attempt"]:
-        asking = PatientInference(
-            self.inference, request.task, request.model, request.parameters, self.patience, job.id, progress.problem
-        )
         followed = await _followed(asking, request, kept)
+        tally = None if request.track is None else await on_disk(Tally.of, progress.folder.results, request.counts)
         async with AsyncExitStack() as stack:
             drawing = await _drawing(stack, request, kept, progress)
             feed = await stack.enter_async_context(self._feed(request, kept, progress, whole=drawing is not None))
-            yield _Attempt(request, progress.next_frame, feed, asking, LineWriter(progress), followed, drawing, kept)
+            attempt = _Attempt(
+                request,
+                progress,
+                progress.next_frame,
+                feed,
+                asking,
+                LineWriter(progress),
+                followed,
+                tally,
+                drawing,
+                kept,
+            )
+            await attempt.name_model()
+            yield attempt
 
     def _feed(self, request: VideoRequest, kept: Kept, progress: Progress, *, whole: bool) -> FrameFeed:
         # From the last frame that has a line, for sampling compares with it.
@@ -109,19 +129,23 @@ class _Attempt:
     """One way through a video."""
 
     request: VideoRequest
+    progress: Progress
     first: int
     """Frames before it have a line, or have none for good."""
     feed: FrameFeed
     asking: PatientInference
     lines: LineWriter
     followed: Followed | None
+    tally: Tally | None
+    """Of the tracks, where there are any."""
     drawing: JobDrawing | None
     kept: Kept
     passed: int = 0
     """Frames that are behind it."""
     _last: dict[str, Any] | None = None
     """The last result, for the frames that carry it."""
-    _failures: int = 0
+    _setbacks: Setbacks = field(default_factory=Setbacks)
+    _version: LoadedVersion | None = None
 
     @property
     def plain(self) -> bool:
@@ -137,6 +161,15 @@ class _Attempt:
         if self.kept.last is not None:
             own = {"frame", "timestamp_s", "carried"}
             self._last = {name: value for name, value in self.kept.last.items() if name not in own}
+        if self.tally is not None:
+            self.progress.known(**self.tally.facts())
+
+    async def name_model(self) -> None:
+        """Say which version answers, where that is new."""
+        version = await self.asking.version()
+        if version is not self._version:
+            self._version = version
+            self.progress.known(model=model_of(version))
 
     async def answer(self, frame: SampledFrame) -> _Answered:
         """Ask the model for a frame, if it is to see it."""
@@ -145,7 +178,7 @@ class _Attempt:
         try:
             return _Answered(frame, await self.asking.ask(frame.pixels))
         except ServiceError as error:
-            if error.kind is not ErrorKind.INTERNAL:
+            if not is_setback(error):
                 raise
             return _Answered(frame, error=error)
 
@@ -157,7 +190,10 @@ class _Attempt:
             if self.drawing is not None:
                 await self.drawing.add_kept(frame)
             return
+        await self.name_model()
         fields = self._fields(done)
+        if fields is not None and self.tally is not None and self.tally.add(fields):
+            self.progress.known(**self.tally.facts())
         if self.drawing is not None:
             await self.drawing.add(frame, self._last)
         if fields is None:
@@ -171,12 +207,13 @@ class _Attempt:
         """What a frame's line says; None where it has none."""
         frame = done.frame
         if done.error is not None:
-            return self._failed(done.error)
+            self._last = self._setbacks.line_of(done.error)
+            return self._last
         if frame.decision is Decision.CARRY:
             return None if self._last is None else carried_fields(self._last)
         if done.result is None:
             return None
-        self._failures = 0
+        self._setbacks.none()
         self._last = self._found(done.result, frame.time_s)
         return self._last
 
@@ -187,14 +224,6 @@ class _Attempt:
             except NotTrackable as error:
                 raise invalid_parameters(str(error)) from error
         return result
-
-    def _failed(self, error: ServiceError) -> dict[str, Any]:
-        """One frame of which a model makes nonsense, such as a black one, does not end the job; many do."""
-        self._failures += 1
-        if self._failures >= _FAILURES:
-            raise error
-        self._last = {"error": {"code": error.kind, "detail": error.message}}
-        return self._last
 
 
 async def _followed(asking: PatientInference, request: VideoRequest, kept: Kept) -> Followed | None:

@@ -60,14 +60,13 @@ class Streams:
         """
         self._parts.policy.check(request.url)
         self._require_room(owner)
-        stream_id = new_job_id()
-        asking = LiveAsking(self._inference, request, stream_id, self._limits.frame_timeout_s)
+        asking = LiveAsking(self._inference, request, new_job_id(), self._limits.frame_timeout_s)
         await asking.find_model()
         # Others may have come meanwhile.
         self._require_room(owner)
-        stream = LiveStream(stream_id, owner, request, asking, self._parts)
-        self._streams[stream_id] = stream
-        running = asyncio.create_task(stream.run(), name=f"live stream {stream_id}, supervised")
+        stream = LiveStream(owner, asking, self._parts)
+        self._streams[stream.id] = stream
+        running = asyncio.create_task(stream.run(), name=f"live stream {stream.id}, supervised")
         self._running[running] = stream
         running.add_done_callback(self._gone)
         return stream

@@ -61,7 +61,9 @@ class VideoRequest(BaseModel):
             raise ValueError("what is counted is tracks; ask for track too")
         if TASKS[self.task].clips:
             if self.sampling != SamplingParameters():
-                raise ValueError(f"task={self.task} looks at windows: window_s and overlap say which, not fps or sample")
+                raise ValueError(
+                    f"task={self.task} looks at windows: window_s and overlap say which, not fps or sample"
+                )
         elif self.clips != ClipParameters():
             raise ValueError(f"window_s and overlap go with clips, and task={self.task} looks at single frames")
         return self

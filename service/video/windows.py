@@ -6,9 +6,9 @@ each part gives its first frame: that is how clips are drawn in the papers (Vide
 frame, 16 times), for any frame rate. Where a part has none, the next frame within the window stands for it, and where
 there is none either, the one before: frames repeat where the video has fewer than T.
 
-Windows that reach beyond the video's end are left out. If what they would have covered is in no other one, a last one
-is moved back so that it ends with the video: `Windows.last`. A video that is shorter than a window is one window of its
-own length, by the same rule.
+Of the windows that reach beyond the video's end, the first is kept if each of its parts has begun; the others are left
+out. Where there is none such, a last one is moved back so that it ends with the video: `Windows.last`. A video that is
+shorter than a window is one window of its own length, by the same rule.
 """
 
 import math
@@ -109,7 +109,6 @@ class Windows:
         self._slot: int | None = None
         self._open: list[_Open] = []
         self._closed: list[Window] = []
-        self._covered_s = -math.inf
 
     @classmethod
     def sliding(cls, size: int, parameters: ClipParameters) -> Self:
@@ -141,23 +140,23 @@ class Windows:
     def passed(self, time_s: float) -> None:
         """Nothing before this time will be added any more."""
         while self._open and time_s >= self._open[0].end_s - self._tolerance_s:
-            self._close(self._open.pop(0).closed(math.inf))
+            self._closed.append(self._open.pop(0).closed(math.inf))
 
     def finish(self, end_s: float) -> bool:
-        """The video has ended, there; whether all of it is in windows, else `last` is to be looked for."""
-        if self._open and (self._open[0].full or self._open[0].end_s <= end_s + self._tolerance_s):
-            self._close(self._open[0].closed(end_s))
+        """The video has ended, there; whether each of its frames is in a window, else `last` is to be looked for."""
+        oldest = self._open[0] if self._open else None
         self._open.clear()
-        return self._covered_s >= end_s - self._tolerance_s
+        if oldest is None:
+            return True
+        if oldest.full or oldest.end_s <= end_s + self._tolerance_s:
+            self._closed.append(oldest.closed(end_s))
+            return True
+        return False
 
     def closed(self) -> list[Window]:
         """Those that have ended since this was asked last."""
         closed, self._closed = self._closed, []
         return closed
-
-    def _close(self, window: Window) -> None:
-        self._closed.append(window)
-        self._covered_s = window.end_s
 
 
 class WindowSampler:

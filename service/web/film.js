@@ -23,6 +23,8 @@ export class Film {
   /** @type {JobStatus|null} */ #job = null;
   /** @type {AbortController|null} Of all that is under way for the job. */ #following = null;
   #timeline = new Timeline();
+  /** Whether all lines have been read. */
+  #complete = false;
   #refilling = false;
   #time_s = 0;
   /** @type {Line|null} The one that is shown. */ #line = null;
@@ -67,38 +69,65 @@ export class Film {
     if (model && this.#file) byId("curl").textContent = videoCommand(task.id, model.name, filmOptions(task), this.#file);
   }
 
+  /** Go on: with the job that was lost sight of, or from the beginning. */
+  run() {
+    const job = this.#job;
+    if (!job || hasEnded(job)) return this.process();
+    showProblem(null);
+    return this.#underWay((signal) => this.#follow(job.id, signal));
+  }
+
   /** Send the video, and follow what becomes of it. */
-  async run() {
+  async process() {
     const { task, model } = this.#choice;
     const file = this.#file;
     if (!file || !model) return;
     this.#forget();
     this.#stage.open(task);
     wait("Waiting for the first result…");
-    const following = new AbortController();
-    const { signal } = following;
-    this.#following = following;
-    this.choose();
     showUpload(0);
     say("Uploading");
-    try {
-      const path = videosPath(task.id, model.name, filmOptions(task));
+    const path = videosPath(task.id, model.name, filmOptions(task));
+    await this.#underWay(async (signal) => {
       const status = await sendVideo(path, file, (share) => !signal.aborted && showUpload(share), signal);
-      this.#changed(status);
-      const next = () => this.#timeline.next;
-      await Promise.all([
-        followStatus(status.id, (changed) => this.#changed(changed), signal),
-        followLines(status.id, next, (lines) => this.#add(lines), signal),
-      ]);
-      this.#ended();
-    } catch (error) {
       if (signal.aborted) return;
+      this.#changed(status);
+      await this.#follow(status.id, signal);
+    });
+  }
+
+  /**
+   * Do something that ends with the interest in it, and tell of its failure.
+   * @param {(signal: AbortSignal) => Promise<void>} work
+   */
+  async #underWay(work) {
+    const following = new AbortController();
+    this.#following?.abort();
+    this.#following = following;
+    this.choose();
+    try {
+      await work(following.signal);
+    } catch (error) {
+      if (following.signal.aborted) return;
       following.abort();
       if (!this.#job) hideJob();
+      if (!this.#line) wait("There is no answer.");
       report(error);
-      wait("There is no answer.");
       this.choose();
     }
+  }
+
+  /**
+   * Follow a job to its end.
+   * @param {string} id
+   * @param {AbortSignal} signal
+   */
+  async #follow(id, signal) {
+    await Promise.all([
+      followStatus(id, (status) => this.#changed(status), signal),
+      followLines(id, () => this.#timeline.next, (lines) => this.#add(lines), signal),
+    ]);
+    if (!signal.aborted) this.#ended();
   }
 
   /** Draw again, as the page's size or the threshold is another. */
@@ -132,11 +161,12 @@ export class Film {
     this.#job = null;
     this.#line = null;
     this.#timeline = new Timeline();
+    this.#complete = false;
     this.#refilling = false;
     hideJob();
     clearAnswer();
     this.#stage.clear();
-    this.#stage.note("");
+    if (this.#playing !== "nothing") this.#stage.note("");
   }
 
   #isUnderWay() {
@@ -192,6 +222,7 @@ export class Film {
 
   /** All lines are read, and nothing more happens in the job. */
   #ended() {
+    this.#complete = true;
     if (this.#timeline.next === 0) wait("There is no result.");
     this.choose();
     this.#at(this.#time_s);
@@ -227,7 +258,8 @@ export class Film {
    */
   #at(time_s) {
     this.#time_s = time_s;
-    const ahead = this.#timeline.isAhead(time_s) && this.#job !== null && this.#job.state !== "done";
+    const whole = this.#complete && this.#job?.state === "done";
+    const ahead = this.#job !== null && !whole && this.#timeline.isAhead(time_s);
     const { line, missing } = ahead ? { line: null, missing: null } : this.#timeline.at(time_s);
     if (missing) this.#refill(missing);
     else if (line && line !== this.#line) this.#stage.show(line, line.frame);

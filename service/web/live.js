@@ -48,6 +48,8 @@ export class Live {
     showOptions("live", this.#choice.task);
     byId("curl-card").hidden = true;
     byId("live").hidden = false;
+    showCaption("Webcam", "", true);
+    this.#stage.note("");
     this.#showState("opening", "Waiting for the camera…");
     const attempt = ++this.#attempt;
     try {
@@ -115,7 +117,7 @@ export class Live {
     video.muted = true;
     video.srcObject = camera;
     await video.play();
-    showCaption("Webcam", `${video.videoWidth} × ${video.videoHeight}`);
+    showCaption("Webcam", `${video.videoWidth} × ${video.videoHeight}`, true);
     this.#stage.draw();
   }
 
@@ -205,8 +207,8 @@ export class Live {
     this.#camera = null;
     this.#stage.video.srcObject = null;
     this.#stage.clear();
-    this.#stage.note("");
-    this.#showState("off", "The webcam is off.");
+    this.#stage.note("The webcam is off.");
+    this.#showState("off", "");
   }
 
   /** @param {unknown} error Why there is no more. */

@@ -257,12 +257,14 @@ export function showJson(answer) {
 }
 
 /**
- * Say which file is shown.
+ * Say what is shown.
  * @param {string} name
  * @param {string} facts
+ * @param {boolean} [live] Whether it is the webcam's picture.
  */
-export function showCaption(name, facts) {
+export function showCaption(name, facts, live = false) {
   byId("caption").hidden = false;
+  byId("webcam-instead").hidden = live;
   byId("file-name").textContent = name;
   byId("file-size").textContent = facts;
 }

@@ -156,7 +156,7 @@ function listen() {
 function listenForOptions() {
   byId("options").addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
-    if (view === film) film.run();
+    if (view === film) film.process();
   });
   byId("options").addEventListener("change", () => (view === live ? live.change() : view.choose()));
 }

@@ -114,6 +114,7 @@ export class Stage {
   draw() {
     const { video } = this;
     const size = video.videoWidth ? { width: video.videoWidth, height: video.videoHeight } : this.#result?.image;
+    byId("overlay").hidden = !size;
     if (!size) return;
     const room = { width: byId("frame").clientWidth, height: Math.max(280, window.innerHeight * 0.72) };
     const fit = Math.min(room.width / size.width, room.height / size.height);

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, 
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NotRequired, Protocol, TypedDict, TypeVar
 
+from vitrail_client._connection import AsyncRest, Rest
 from vitrail_client._tasks import Task
 from vitrail_client.schemas import ModelUsed
 
@@ -75,6 +76,10 @@ class Transport(Protocol):
     def ready(self, timeout_s: float) -> bool:
         """Whether requests will be answered."""
 
+    @property
+    def rest(self) -> Rest:
+        """For what there is over REST only."""
+
     def close(self) -> None:
         """Let go of connections."""
 
@@ -96,6 +101,10 @@ class AsyncTransport(Protocol):
 
     async def ready(self, timeout_s: float) -> bool:
         """See `Transport.ready`."""
+
+    @property
+    def rest(self) -> AsyncRest:
+        """See `Transport.rest`."""
 
     async def close(self) -> None:
         """See `Transport.close`."""

@@ -12,7 +12,9 @@ from vitrail_client._extras import needs
 from vitrail_client._images import Image, encoded
 from vitrail_client._rest import AsyncRestTransport, RestTransport
 from vitrail_client._retries import ask, ask_async
+from vitrail_client._streams import AsyncStreams, Streams
 from vitrail_client._tasks import AsyncTasks, Task, Tasks
+from vitrail_client._videos import AsyncVideos, Videos
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -45,6 +47,10 @@ class Client(Tasks):
         self.timeout_s = timeout_s
         self.retries = retries
         self._transport = _transport(url, _headers(api_key, headers))
+        self.videos = Videos(self._transport.rest, timeout_s, retries)
+        """Jobs over video files; over REST only."""
+        self.streams = Streams(self._transport.rest, timeout_s, retries)
+        """Live streams: cameras that the service watches by itself; over REST only."""
 
     def _ask(self, task: Task, image: Any, model: str | None, timeout_s: float | None, parameters: Any) -> Any:
         if isinstance(image, list):
@@ -129,6 +135,10 @@ class AsyncClient(AsyncTasks):
         self.timeout_s = timeout_s
         self.retries = retries
         self._transport = _async_transport(url, _headers(api_key, headers))
+        self.videos = AsyncVideos(self._transport.rest, timeout_s, retries)
+        """See `Client.videos`."""
+        self.streams = AsyncStreams(self._transport.rest, timeout_s, retries)
+        """See `Client.streams`."""
 
     async def _ask(self, task: Task, image: Any, model: str | None, timeout_s: float | None, parameters: Any) -> Any:
         images = image if isinstance(image, list) else [image]

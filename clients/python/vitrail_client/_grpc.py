@@ -24,6 +24,7 @@ from vitrail_client._grpc_channel import (
     unary,
 )
 from vitrail_client._messages import SERVICE, answer_of, frame_of, method_of, request_of, start_of
+from vitrail_client._no_rest import NoRest
 from vitrail_client.proto import vision_pb2
 
 
@@ -33,6 +34,7 @@ class GrpcTransport:
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         target, credentials = target_of(url)
         self._url = url
+        self.rest = NoRest()
         self._metadata = metadata_of(headers)
         self._channel = (
             grpc.secure_channel(target, credentials, OPTIONS) if credentials else grpc.insecure_channel(target, OPTIONS)

@@ -25,6 +25,7 @@ from vitrail_client._grpc_channel import (
     unary,
 )
 from vitrail_client._messages import answer_of, frame_of, method_of, request_of, start_of
+from vitrail_client._no_rest import AsyncNoRest
 from vitrail_client.proto import vision_pb2
 
 _FAILED_TO_WRITE = "Internal error from Core"
@@ -35,6 +36,7 @@ class AsyncGrpcTransport:
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         self._url = url
+        self.rest = AsyncNoRest()
         self._metadata = metadata_of(headers)
         self._methods: dict[str, Any] = {}
 

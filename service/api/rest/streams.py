@@ -79,9 +79,7 @@ class StreamRoutes:
     async def _picture(self, request: Request) -> Response:
         picture = self._known(request).picture
         if picture is None:
-            raise ServiceError(
-                ErrorKind.NOT_FOUND, "there is no picture: none yet, or none any more"
-            )
+            raise ServiceError(ErrorKind.NOT_FOUND, "there is no picture: none yet, or none any more")
         content = await asyncio.get_running_loop().run_in_executor(self.workers, picture.jpeg)
         return Response(content, headers={"Cache-Control": "no-store"}, media_type=JPEG)
 

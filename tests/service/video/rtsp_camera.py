@@ -23,8 +23,7 @@ class RtspCamera:
     """Plays a bare H.264 file to whoever comes, then falls silent until the viewer leaves.
 
     Frames go out with ``pause_s`` between them, as fast as they are read without; with ``endless`` the file begins anew
-    at its end, while the timestamps go on. A camera with the ``port`` of another, which was stopped, is that one started
-    anew.
+    at its end, while the timestamps go on. A camera with the ``port`` of one that was stopped is that one started anew.
     """
 
     def __init__(

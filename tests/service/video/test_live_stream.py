@@ -37,7 +37,12 @@ async def test_a_camera_is_watched(camera: RtspCamera, service: Running) -> None
     assert all(later["frame"] > line["frame"] for line, later in pairwise(lines))
     assert all(later["timestamp_s"] > line["timestamp_s"] for line, later in pairwise(lines))
     assert all(len(line["objects"]) == 1 and 0 <= line["lag_s"] < 20 for line in lines)
-    assert (status.state, status.model, status.connections, status.problem) == (LiveState.RUNNING, ("middle", 1), 1, None)
+    assert (status.state, status.model, status.connections, status.problem) == (
+        LiveState.RUNNING,
+        ("middle", 1),
+        1,
+        None,
+    )
     assert status.processed <= status.received
     assert (status.source.codec, status.source.width, status.source.height) == ("h264", 128, 64)
 

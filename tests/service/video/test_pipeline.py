@@ -8,8 +8,8 @@ import pytest
 
 from contract.task import Task
 from service.errors import ErrorKind
+from service.video.extent import window_for
 from service.video.job import JobState
-from service.video.pipeline import window_for
 from tests.doubles import settle, until
 from tests.service.running import WHITE, Running, running
 from tests.service.tiny_tasks import share_model, write_task

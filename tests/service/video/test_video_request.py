@@ -31,10 +31,18 @@ def test_parts_may_be_json() -> None:
     assert request.counts.lines[0].name == "door"
 
 
+def test_windows_of_clips() -> None:
+    """For clips, how long windows are and how far they overlap stands in the query, or in JSON."""
+    request = VideoRequest.from_query({"task": "classify-video", "window_s": "4", "overlap": "0.25", "top_k": "3"})
+    assert (request.clips.window_s, request.clips.overlap, request.parameters) == (4.0, 0.25, {"top_k": "3"})
+    assert VideoRequest.of({"task": "classify-video", "clips": {"window_s": 4, "overlap": 0.25}}).clips == request.clips
+
+
 @pytest.mark.parametrize(
     "query",
     [
         {"task": "classify"},
+        {"task": "classify-video", "window_s": "1.5", "annotate": "true"},
         {"task": "detect", "track": "true", "fps": "2.5", "score_threshold": "0.4"},
         {"task": "keypoints", "track": '{"confirm_after": 1}', "counts": "{}", "webhook": "https://example.org/done"},
         {"task": "segment", "track": "false", "sample": "scene", "threshold": "0.2", "annotate": "1"},
@@ -59,7 +67,12 @@ def test_what_a_job_keeps_is_the_same_request(query: dict[str, str]) -> None:
         ({"task": "detect", "track": '{"lost": 1}'}, "track.lost: "),
         ({"task": "detect", "counts": "{}"}, "ask for track too"),
         ({"task": "depth", "track": "true"}, "nothing can be tracked with task=depth"),
-        ({"task": "classify-video"}, "not answered for whole videos"),
+        ({"task": "classify-video", "fps": "5"}, "window_s and overlap say which"),
+        ({"task": "classify-video", "sample": "event"}, "window_s and overlap say which"),
+        ({"task": "classify-video", "track": "true"}, "nothing can be tracked with task=classify-video"),
+        ({"task": "classify-video", "overlap": "1"}, "clips.overlap: "),
+        ({"task": "classify-video", "window_s": "long"}, "clips.window_s: "),
+        ({"task": "classify", "window_s": "2"}, "task=classify looks at single frames"),
         ({"task": "detect", "annotate": "perhaps"}, "annotate is true or false"),
         ({"task": "detect", "window": "33"}, "window: "),
         ({"task": "detect", "window": "1.5"}, "window is a whole number"),
