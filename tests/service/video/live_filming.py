@@ -21,7 +21,8 @@ from service.video.live_stream import LiveStream
 from service.video.opening import VideoOptions
 from service.video.streams import Streams
 from tests.doubles import until
-from tests.service.running import Running
+from tests.service.running import Running, encode
+from tests.service.video.filming import grey
 
 QUICK = LiveLimits(
     open_timeout_s=5.0,
@@ -146,3 +147,12 @@ def sending(data: bytes, *, endless: bool = False, pause_s: float = 0.0) -> Call
             line.sendall(data)
 
     return send
+
+
+def photographs(count: int) -> bytes:
+    """So many bright JPEGs, one after another, as cameras send them by HTTP."""
+    parts = []
+    for number in range(count):
+        jpeg = encode(grey(number), "JPEG")
+        parts.append(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(jpeg), jpeg))
+    return b"".join(parts)

@@ -1,19 +1,23 @@
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper, numpy_helper
 
-from contract.preprocess import Pixels, preprocess
+from contract.preprocess import Interpolation, Pixels, preprocess
 from service.video.job import JobState
+from service.video.progress import JobStatus
 from service.video.source import VideoSource
-from tests.doubles import until
-from tests.service.running import Running
-from tests.service.tiny_tasks import A_CLIP
+from tests.doubles import settle, until
+from tests.service.running import Running, running
+from tests.service.tiny_tasks import A_CLIP, clip_model, write_task
 from tests.service.video.clips import HEIGHT, WIDTH, every, truncated, write_clip
 from tests.service.video.filming import LosingEngine, PausingEngine, filmed, filming, lines_of, sent, shown
 from tests.service.video.job_work import ended, status_of
+from tests.tiny_models import COLOURS, write_version
 
 SECOND = {"clips": {"window_s": 1.0, "overlap": 0.5}}
 
@@ -116,10 +120,10 @@ async def interrupted(root: Path, service: Running, clip: Path, after: int, **wa
     return job.id
 
 
-@pytest.mark.parametrize("after", [0, 1, 3, 5])
-async def test_a_job_goes_on_at_its_next_window(tmp_path: Path, service: Running, after: int) -> None:
+@pytest.mark.parametrize(("count", "after"), [(85, 0), (85, 1), (85, 3), (85, 5), (56, 3), (20, 0)])
+async def test_a_job_goes_on_at_its_next_window(tmp_path: Path, service: Running, count: int, after: int) -> None:
     """After a restart exactly the missing windows are answered, and lines and mean are as if nothing had been."""
-    clip = clip_of(tmp_path, 85)
+    clip = clip_of(tmp_path, count)
     wanted = asked(annotate=True)
     async with filming(tmp_path / "other", service) as jobs:
         undisturbed, expected = await filmed(jobs, clip, **wanted)
@@ -179,6 +183,76 @@ async def test_the_answers_are_drawn(tmp_path: Path, service: Running) -> None:
     assert times == pytest.approx(every(40), abs=1e-3)
     changes = [np.abs(a.astype(int) - b).max() for a, b in zip(pictures, plain, strict=True)]
     assert min(changes) > 60
+
+
+@pytest.fixture
+async def nonsense(tmp_path: Path) -> AsyncIterator[Running]:
+    """A service whose model of clips makes nonsense of black ones."""
+    model = clip_model()
+    softmax = model.graph.node.pop()
+    model.graph.initializer.append(numpy_helper.from_array(np.int64([1]), "classes"))
+    model.graph.node.append(helper.make_node("ReduceSum", [softmax.input[0], "classes"], ["all"], keepdims=1))
+    model.graph.node.append(helper.make_node("Div", [softmax.input[0], "all"], ["probabilities"]))
+    write_task(tmp_path / "models", "clips", Task.CLASSIFY_VIDEO, model, preprocess=A_CLIP)
+    async with running(tmp_path / "models") as service:
+        yield service
+
+
+async def test_a_window_that_fails_does_not_end_the_job(tmp_path: Path, nonsense: Running) -> None:
+    """Where a model makes nonsense of a window, its line says so, and it is not in the mean."""
+    clip = write_clip(tmp_path / "clip.mp4", every(100), paint=lambda number: turning(number) * (not 24 < number < 51))
+    async with filming(tmp_path / "jobs", nonsense) as jobs:
+        status, lines = await filmed(jobs, clip, **asked(annotate=True))
+    assert status.job.state is JobState.DONE, status.job.error_message
+    assert [line["frame"] for line in lines if "error" in line] == [25]
+    expected = np.mean([scores(line["classes"]) for line in lines if "classes" in line], axis=0)
+    assert np.allclose(scores(status.job.summary["classes"]), expected, atol=1e-6)
+
+
+async def test_windows_that_all_fail_end_the_job(tmp_path: Path, nonsense: Running) -> None:
+    """A model that makes nonsense of every window ends the job with its words."""
+    clip = write_clip(tmp_path / "clip.mp4", every(100), paint=lambda number: turning(number) * 0)
+    wanted = asked(clips={"window_s": 0.4, "overlap": 0.75})
+    async with filming(tmp_path / "jobs", nonsense) as jobs:
+        status, lines = await filmed(jobs, clip, **wanted)
+    assert (status.job.state, status.job.error_kind, len(lines)) == (JobState.FAILED, ErrorKind.INTERNAL, 24)
+    assert "classes" not in status.job.summary
+
+
+async def replaced(root: Path, **changes: Any) -> tuple[JobStatus, list[dict[str, Any]]]:
+    """A job whose version 2, which differs by ``changes``, is taken away after three windows."""
+    for version, differs in ((1, {}), (2, changes)):
+        card = {"preprocess": A_CLIP, **differs}
+        write_version(root / "models", "clips", version, Task.CLASSIFY_VIDEO, clip_model(), **card)
+    async with running(root / "models") as service, filming(root / "jobs", service) as jobs:
+        held = service.engines["clips:2"]
+        held.engine = pausing = PausingEngine(held.engine, after=3)
+        job = await sent(jobs, clip_of(root, 100), **asked(window=1))
+        await pausing.paused.wait()
+        leaving = asyncio.create_task(service.application.lifecycle.unload("clips", 2))
+        await settle()
+        pausing.gate.set()
+        status = await ended(jobs, job.id)
+        await leaving
+        return status, await lines_of(jobs, job.id)
+
+
+@pytest.mark.parametrize(
+    ("changes", "left_out"),
+    [
+        ({}, False),
+        ({"preprocess": A_CLIP.model_copy(update={"interpolation": Interpolation.BICUBIC})}, False),
+        ({"labels": ("rot", "gelb", "blau")}, True),
+    ],
+)
+async def test_another_version_answers_the_rest(tmp_path: Path, changes: dict[str, Any], left_out: bool) -> None:
+    """Where the version is taken away another goes on behind the last line, also if it takes or knows other things."""
+    status, lines = await replaced(tmp_path, **changes)
+    assert status.job.state is JobState.DONE, status.job.error_message
+    assert [line["frame"] for line in lines] == [0, 13, 25, 38, 50, 63, 75]
+    assert status.job.summary["model"]["version"] == "1"
+    assert {item["label"] for item in status.job.summary["classes"]} == set(COLOURS)
+    assert any("leaves out" in problem for problem in status.job.problems) is left_out
 
 
 async def test_a_cancelled_job_keeps_its_windows(tmp_path: Path, service: Running) -> None:

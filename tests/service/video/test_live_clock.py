@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +39,7 @@ def test_times_never_step_back(connections: list[tuple[float, float, list[float]
             time_s += step_s
             times.append(clock.at(time_s, arrived_s))
             arrived_s += step_s / 2
-    assert all(later > earlier for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(times))
 
 
 def test_a_prompt_source_has_no_backlog() -> None:

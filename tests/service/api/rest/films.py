@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from service.video.probe import Probe
 from tests.service.api.listening import listening
 from tests.service.running import Running
 from tests.service.video.clips import every, write_clip
-from tests.service.video.filming import filming, grey
+from tests.service.video.filming import PausingEngine, filming, grey
 
 LIMITS = BodyLimits(max_bytes=1 << 20, max_images=1, timeout_s=5.0, stall_s=5.0)
 
@@ -35,6 +35,14 @@ class Films:
     folder: Path
     """Of the jobs."""
     service: Running
+    paused: list[PausingEngine] = field(default_factory=list)
+
+    def pause_after(self, frames: int) -> PausingEngine:
+        """Let the detector answer so many batches, and keep what comes then until its gate is opened, or the end."""
+        engine = self.service.engines["middle:1"]
+        engine.engine = pausing = PausingEngine(engine.engine, after=frames)
+        self.paused.append(pausing)
+        return pausing
 
     async def send(self, clip: Path, query: str = "task=detect", **headers: str) -> httpx.Response:
         """Send a file as it is; header names with ``_`` for ``-``."""
@@ -103,7 +111,12 @@ async def films_of(
             listening(app) as listener,
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", timeout=30) as client,
         ):
-            yield Films(client, jobs, listener.port, folder, service)
+            films = Films(client, jobs, listener.port, folder, service)
+            try:
+                yield films
+            finally:
+                for pausing in films.paused:
+                    pausing.gate.set()
 
 
 def a_clip(folder: Path, frames: int = 10) -> Path:

@@ -13,7 +13,6 @@ from tests.doubles import until
 from tests.service.api.rest.films import LIMITS, Films, a_clip, films_of, refusal
 from tests.service.running import Running
 from tests.service.video.clips import truncated
-from tests.service.video.filming import PausingEngine
 
 ROUTES = [
     ("GET", ""),
@@ -29,13 +28,6 @@ async def films(tmp_path: Path, service: Running) -> AsyncIterator[Films]:
     """The routes over the tiny models."""
     async with films_of(tmp_path / "jobs", service) as films:
         yield films
-
-
-def pause_after(service: Running, frames: int) -> PausingEngine:
-    """Let the detector keep what comes after so many batches."""
-    engine = service.engines["middle:1"]
-    engine.engine = pausing = PausingEngine(engine.engine, after=frames)
-    return pausing
 
 
 async def test_a_video_is_taken_in_and_worked_through(tmp_path: Path, films: Films) -> None:
@@ -57,7 +49,7 @@ async def test_a_video_is_taken_in_and_worked_through(tmp_path: Path, films: Fil
 
 async def test_results_stream_while_the_job_runs(tmp_path: Path, films: Films) -> None:
     """Lines come while later frames are still to be done, and the rest behind them when these are."""
-    pausing = pause_after(films.service, 20)
+    pausing = films.pause_after(20)
     path = await films.sent(a_clip(tmp_path, 40), "task=detect&window=1")
     async with films.client.stream("GET", f"{path}/results") as response:
         assert response.headers["content-type"] == "application/x-ndjson"
@@ -72,7 +64,7 @@ async def test_results_stream_while_the_job_runs(tmp_path: Path, films: Films) -
 
 async def test_results_go_on_from_a_frame(tmp_path: Path, films: Films) -> None:
     """Whoever has lost the connection reads on from the first frame that is missing, during and after."""
-    pausing = pause_after(films.service, 20)
+    pausing = films.pause_after(20)
     path = await films.sent(a_clip(tmp_path, 40), "task=detect&window=1")
     async with films.client.stream("GET", f"{path}/results") as response:
         lines = response.aiter_lines()
@@ -86,7 +78,7 @@ async def test_results_go_on_from_a_frame(tmp_path: Path, films: Films) -> None:
 
 async def test_a_reader_who_leaves_holds_nothing(tmp_path: Path, films: Films) -> None:
     """The file is closed once its reader has gone, while the job goes on."""
-    pausing = pause_after(films.service, 20)
+    pausing = films.pause_after(20)
     path = await films.sent(a_clip(tmp_path, 40), "task=detect&window=1")
     async with films.client.stream("GET", f"{path}/results") as response:
         await anext(response.aiter_lines())
@@ -98,7 +90,7 @@ async def test_a_reader_who_leaves_holds_nothing(tmp_path: Path, films: Films) -
 
 async def test_a_job_is_cancelled(tmp_path: Path, films: Films) -> None:
     """It ends at once; its lines are kept, and it can be cancelled again."""
-    pausing = pause_after(films.service, 20)
+    pausing = films.pause_after(20)
     path = await films.sent(a_clip(tmp_path, 40), "task=detect&window=1")
     await pausing.paused.wait()
     status = (await films.client.post(f"{path}:cancel")).json()
@@ -109,7 +101,7 @@ async def test_a_job_is_cancelled(tmp_path: Path, films: Films) -> None:
 
 async def test_a_job_is_removed_under_its_readers(tmp_path: Path, films: Films) -> None:
     """A job that runs is ended and removed with all its files; who reads its results comes to an end."""
-    pausing = pause_after(films.service, 20)
+    pausing = films.pause_after(20)
     path = await films.sent(a_clip(tmp_path, 40), "task=detect&window=1")
     await pausing.paused.wait()
     async with films.client.stream("GET", f"{path}/results") as response:
@@ -281,7 +273,7 @@ async def test_a_body_that_stalls(tmp_path: Path, service: Running) -> None:
 
 async def test_the_annotated_video(tmp_path: Path, films: Films) -> None:
     """It is not there while the job runs; then it is, whole and in ranges."""
-    pausing = pause_after(films.service, 20)
+    pausing = films.pause_after(20)
     path = await films.sent(a_clip(tmp_path, 40), "task=detect&window=1&annotate=true")
     link = (await films.client.get(path)).json()["links"]["annotated"]
     await pausing.paused.wait()
@@ -299,7 +291,7 @@ async def test_the_annotated_video(tmp_path: Path, films: Films) -> None:
 
 async def test_no_annotated_video(tmp_path: Path, films: Films) -> None:
     """There is none where none was asked for, and none where the job ended before anything was drawn."""
-    pause_after(films.service, 0)
+    films.pause_after(0)
     running = await films.sent(a_clip(tmp_path), "task=detect")
     waiting = await films.sent(a_clip(tmp_path), "task=detect&annotate=1")
     await films.client.post(f"{waiting}:cancel")
@@ -321,7 +313,7 @@ async def test_a_full_disk(tmp_path: Path, service: Running) -> None:
 async def test_too_many_videos(tmp_path: Path, service: Running) -> None:
     """Where too many wait, the next is refused and told to come back."""
     async with films_of(tmp_path / "jobs", service, waiting=1) as films:
-        pause_after(service, 0)
+        films.pause_after(0)
         clip = a_clip(tmp_path, 2)
         paths = [await films.sent(clip) for _ in range(2)]
         response = await films.send(clip)
