@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
         _log.info("listening for gRPC on port %d", self._application.grpc.port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let REST, gRPC and videos finish at the same time: who reads the results of a video would wait for its end."""
+        """Let REST, gRPC and videos finish at the same time: who reads the results of a video waits for its end."""
         ending = asyncio.create_task(self._application.stop_streams())
         await super().shutdown(sockets)
         await ending

@@ -30,6 +30,7 @@ from service.api.rest.pages import PageFiles
 from service.api.rest.pages import router as pages_router
 from service.api.rest.predict import PredictRoutes, request_id_of
 from service.api.rest.problems import STATUS, problem
+from service.api.rest.streams import StreamRoutes
 from service.api.rest.video_status import links_of
 from service.api.rest.videos import VideoRoutes
 from service.api.websocket import StreamLimits, StreamRoute
@@ -57,7 +58,7 @@ from service.stream_places import StreamPlaces
 from service.telemetry import Telemetry, VersionMetrics
 from service.tensor_inference import TensorInference
 from service.url_policy import UrlPolicy
-from service.video_wiring import VideoJobs
+from service.video_wiring import VideoJobs, live_streams
 
 _log = logging.getLogger("vitrail")
 
@@ -109,6 +110,7 @@ class Application:
         self.policy = UrlPolicy.of(settings.allowed_urls)
         self.places = StreamPlaces(settings.max_frame_streams, settings.max_frame_streams_per_caller)
         self.video = VideoJobs(settings, self.inference, self.telemetry, self.policy, links_of)
+        self.live = live_streams(settings, self.inference, self.telemetry, self.policy, self.workers)
         self.draining = False
         self.asgi = self._build()
         self.grpc = self._build_grpc()
@@ -150,7 +152,7 @@ class Application:
     async def stop_streams(self) -> None:
         """End what has no end of its own; to be called as the drain begins, and again in `life`."""
         drain_s = self.settings.drain_timeout_s
-        await asyncio.gather(self.grpc.stop(drain_s), self.video.close(drain_s))
+        await asyncio.gather(self.grpc.stop(drain_s), self.video.close(drain_s), self.live.close(drain_s))
 
     def abandon(self) -> None:
         """Let go of all work that has not begun, after a shutdown that was not to wait; what runs is waited for."""
@@ -249,7 +251,9 @@ class Application:
             lambda: self.draining,
         )
         health = HealthRoutes(self.registry, self.telemetry, lambda: self.draining)
-        streams = StreamRoute(self.inference, self.telemetry, StreamLimits(settings.default_timeout_s), self.places, STATUS)
+        streams = StreamRoute(
+            self.inference, self.telemetry, StreamLimits(settings.default_timeout_s), self.places, STATUS
+        )
         videos = VideoRoutes(
             self.video.jobs,
             self.inference,
@@ -259,9 +263,11 @@ class Application:
             self.video.download,
             settings.default_timeout_s,
         )
+        live = StreamRoutes(self.live, limits_of(limits), self.workers)
         for router in (
             predict.router(),
             videos.router(),
+            live.router(),
             streams.router(),
             models.router(),
             admin.router(),

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from typing import Any
 
 from service.inference import Inference
@@ -15,9 +16,12 @@ from service.video.job import Job, JobState
 from service.video.job_events import JobEvents
 from service.video.job_limits import JobLimits
 from service.video.jobs import Jobs
+from service.video.live_events import StreamEvents
+from service.video.live_limits import LiveLimits
 from service.video.opening import VideoOptions
 from service.video.pipeline import VideoWork
 from service.video.probe import Probe
+from service.video.streams import Streams
 from service.video.webhook import Webhook
 
 _log = logging.getLogger("vitrail.video")
@@ -91,4 +95,27 @@ def _events(telemetry: Telemetry) -> JobEvents:
         retried=telemetry.video_retries.inc,
         removed=telemetry.video_removed.inc,
         webhook=lambda taken: telemetry.webhooks.labels("taken" if taken else "failed").inc(),
+    )
+
+
+def live_streams(
+    settings: Settings, inference: Inference, telemetry: Telemetry, policy: UrlPolicy, workers: Executor
+) -> Streams:
+    """The live streams of a service."""
+    limits = LiveLimits(streams=settings.max_streams, streams_per_owner=settings.max_streams_per_caller)
+    streams = Streams(inference, video_options(settings), limits, policy, workers, events=_stream_events(telemetry))
+    telemetry.streams_now.set_function(lambda: streams.running)
+    return streams
+
+
+def _stream_events(telemetry: Telemetry) -> StreamEvents:
+    def frames(processed: int, carried: int, dropped: int) -> None:
+        for outcome, count in (("processed", processed), ("carried", carried), ("dropped", dropped)):
+            telemetry.stream_frames.labels(outcome).inc(count)
+
+    return StreamEvents(
+        entered=lambda state: telemetry.streams.labels(state).inc(),
+        frames=frames,
+        reconnected=telemetry.stream_reconnections.inc,
+        lag=telemetry.stream_lag.observe,
     )

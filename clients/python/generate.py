@@ -157,9 +157,7 @@ def _as_plain_text(schema: Any) -> Any:
         return [_as_plain_text(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    return {
-        key: _as_plain_text(value) for key, value in schema.items() if (key, value) != ("format", "date-time")
-    }
+    return {key: _as_plain_text(value) for key, value in schema.items() if (key, value) != ("format", "date-time")}
 
 
 def _binary_fields(document: dict[str, Any]) -> list[str]:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from contract.preprocess import Geometry, Pixels
-from contract.tasks.definition import ImageSize
 from service.errors import ServiceError, engine_unavailable
 from service.inference import parse_parameters
 from service.registry.version import LoadedVersion
@@ -53,7 +52,7 @@ async def classify_clips(
         way = _Way(asking, request, progress, options, version, asked, mean, LineWriter(progress))
         await way.through(start)
     if mean.others:
-        progress.problem(f"the answer for the whole video leaves out {mean.others} windows: other classes were asked")
+        progress.problem(f"the answer for the whole video leaves out {mean.others} windows, which have other classes")
     if request.annotate:
         await _draw(request, progress, options)
     for problem in way.problems:
@@ -89,6 +88,9 @@ class _Way:
     async def through(self, start: FeedStart) -> None:
         """Answer the windows that slide, and then the one that ends with the video, where there is need of it."""
         size, clips = self.version.card.preprocess.frames or 1, self.request.clips
+        if self.mean.windows:
+            # After a crash the job's row may lag behind.
+            self._tell()
         async with self._clips(start, partial(Windows.sliding, size, clips)) as (feed, found):
             self.progress.total(frames_claimed(feed.info))
             await self._answer_all(found)
@@ -146,19 +148,22 @@ class _Way:
         if done.error is None:
             self.setbacks.none()
             await self.mean.add(window.first, done.classes)
-            self._tell(image)
+            self._tell()
             fields = {"image": image, "classes": self._wanted(done.classes)}
         else:
             fields = self.setbacks.line_of(done.error)
         await self.lines.add(line_of(window.first, window.start_s, {"end_s": round(window.end_s, 6), **fields}))
+        await self.lines.passed(window.frames[-1] + 1)
 
     def _wanted(self, classes: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [item for item in classes[: self.asked.top_k] if item["score"] >= self.asked.score_threshold]
 
-    def _tell(self, image: ImageSize) -> None:
+    def _tell(self) -> None:
         """The answer for the video so far, made of the mean as the answer of one clip is of its probabilities."""
         version, mean = self.version, self.mean.mean()
-        geometry = Geometry.of(image["width"], image["height"], version.card.preprocess)
+        spec = version.card.preprocess
+        # No size matters to classes.
+        geometry = Geometry.of(spec.width, spec.height, spec)
         answer = version.task.postprocess({"probabilities": mean}, geometry, version.card, version.settings, self.asked)
         self.progress.known(classes=answer["classes"])
 

@@ -97,7 +97,7 @@ def _patience(error: httpx.TimeoutException, limits: DownloadLimits) -> float:
 
 def _check(answer: httpx.Response) -> None:
     """Raise ServiceError unless the answer is the file itself."""
-    if answer.is_redirect:
+    if answer.has_redirect_location:
         raise invalid_parameters("the video's address redirects, which is not followed; give the address it leads to")
     if answer.status_code != httpx.codes.OK:
         raise invalid_parameters(f"the video's address answers with status {answer.status_code}")

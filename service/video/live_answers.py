@@ -43,6 +43,8 @@ class LiveAnswers:
         """Frames in a row of which the model made nonsense."""
         self._last: Mapping[str, Any] | None = None
         """What frames carry over."""
+        self._last_s = 0.0
+        """The time of the last frame that was tracked."""
         self._told = (0, 0, 0)
         self._tracks = 0
         self._speed = Speed(time.monotonic(), 0)
@@ -65,6 +67,16 @@ class LiveAnswers:
         if fields is not None:
             self._publish(frame, fields)
         self.tell_counts()
+
+    def disconnected(self) -> None:
+        """The next frame comes after a gap: a track that is over by then is not taken up again.
+
+        Tracking looks for what was in the last frame in the next one, however much later that is. So it is told of a
+        moment in which nothing was seen.
+        """
+        if self._asking.followed is not None and self._last is not None:
+            nothing = {**self._last, **{name: [] for name in LISTS if name in self._last}}
+            self._asking.followed.update(nothing, self._last_s)
 
     def tell_counts(self) -> None:
         """Let others know of the frames since the last time."""
@@ -113,6 +125,7 @@ class LiveAnswers:
             result = self._asking.followed.update(result, time_s)
         except NotTrackable as error:
             raise invalid_parameters(str(error)) from error
+        self._last_s = time_s
         ids = [item["track_id"] for name in LISTS for item in result.get(name, ()) if "track_id" in item]
         # They are numbered from 1 in the order in which tracks begin.
         self._tracks = max([self._tracks, *ids])

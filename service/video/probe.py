@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from service.errors import ErrorKind, ServiceError
@@ -31,9 +32,12 @@ class Probe:
             work = asyncio.ensure_future(asyncio.to_thread(self._check, path, stop))
             work.add_done_callback(lambda _: timer.cancel())
             try:
-                await to_its_end(work)
+                await asyncio.shield(work)
             except asyncio.CancelledError:
                 stop.set()
+                # The file is not taken away under a thread that reads it.
+                with suppress(InvalidVideo, VideoTooLarge):
+                    await to_its_end(work)
                 raise
             except VideoTooLarge as error:
                 raise ServiceError(ErrorKind.TOO_LARGE, str(error)) from error

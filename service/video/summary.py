@@ -6,9 +6,10 @@ lines that are there, so nothing is counted twice or lost, however the earlier o
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import orjson
+from typing_extensions import TypedDict
 
 from service.registry.version import LoadedVersion
 from service.video.counts import CountParameters

@@ -42,7 +42,7 @@ class VideoRequest(BaseModel):
     )
     parameters: dict[str, Any] = Field(default_factory=dict, description="The task's own.")
     sampling: SamplingParameters = SamplingParameters()
-    clips: ClipParameters = Field(default=ClipParameters(), description="The windows of which clips are made.")
+    clips: ClipParameters = ClipParameters()
     track: Annotated[TrackParameters | None, BeforeValidator(_as_parameters)] = Field(
         default=None, description="Objects get a track_id: true, or how they are tracked."
     )

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from tests.service.video.clips import every, write_clip
+
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -25,6 +27,7 @@ def photographs(tmp_path: Path) -> Path:
     Image.fromarray(data.chelsea()).save(tmp_path / "cat.jpg", quality=95)
     Image.fromarray(data.coffee()).save(tmp_path / "cup.jpg", quality=95)
     Image.fromarray(data.page()).save(tmp_path / "page.png")
+    write_clip(tmp_path / "street.mp4", every(5))
     return tmp_path
 
 

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from contract.image import decode
+from contract.preprocess import Pixels
 from contract.task import Task
 from service.errors import ErrorKind, ServiceError
 from service.inference import Answer, Inference, Query, parse_parameters
 from service.telemetry import STAGES, Stages
 from tests.doubles import settle, until
 from tests.service.running import BLACK, BLUE, GREEN, RED, Running, running
-from tests.service.tiny_tasks import A_TRIMAP, share_model, trimap_model, write_task
+from tests.service.tiny_tasks import A_CLIP, A_TRIMAP, share_model, trimap_model, write_task
 
 
 def query(*images: bytes, **changes: Any) -> Query:
@@ -73,6 +74,23 @@ async def test_a_frame_has_no_trimap(tmp_path: Path) -> None:
         frame = np.zeros((8, 8, 3), np.uint8)
         error = await refusal(service.application.inference, Query(Task.MATTE, None, [frame], {}))
     assert (error.kind, "trimap" in error.message) == (ErrorKind.INVALID_IMAGE, True)
+
+
+async def test_clips_of_frames_that_are_preprocessed_already(inference: Inference) -> None:
+    """A clip is one image of a query: its frames go in as they are, and it gets one answer at its own place."""
+    pixels = [decode(colour, inference.decode_limits) for colour in (RED, GREEN, BLUE)]
+    frames = [await inference.preprocess_frame(frame, A_CLIP) for frame in pixels]
+    clips = [np.stack([frames[2]] * 4), np.stack([*frames, frames[1]])]
+    answer = await inference.predict(Query(Task.CLASSIFY_VIDEO, None, clips, {}))
+    assert (frames[0].shape, frames[0].dtype) == ((8, 8, 3), np.uint8)
+    assert labels(answer) == ["blue", "green"]
+
+
+@pytest.mark.parametrize("wrong", [RED, np.zeros((8, 8, 3), np.uint8), np.zeros((5, 8, 8, 3), np.uint8)])
+async def test_what_is_no_clip_is_refused(inference: Inference, wrong: bytes | Pixels) -> None:
+    """A model of clips is not asked about an image, or about a clip of another length, and says what it takes."""
+    error = await refusal(inference, Query(Task.CLASSIFY_VIDEO, None, [wrong], {}))
+    assert (error.kind, "clips of 4 frames" in error.message) == (ErrorKind.INVALID_IMAGE, True)
 
 
 @pytest.mark.parametrize(("images", "index"), [((b"x",), 0), ((RED, b"", GREEN), 1), ((RED, GREEN, RED[:50]), 2)])

@@ -4,6 +4,25 @@ from vitrail_client._call import Answer, FrameAnswer
 from vitrail_client._client import AsyncClient, Client
 from vitrail_client._errors import VitrailError
 from vitrail_client._images import Image
-from vitrail_client._tasks import Task
+from vitrail_client._ndjson import Line
+from vitrail_client._streams import AsyncStreams, Streams
+from vitrail_client._tasks import Task, VideoTask
+from vitrail_client._video_file import Video
+from vitrail_client._videos import AsyncVideos, Videos
 
-__all__ = ["Answer", "AsyncClient", "Client", "FrameAnswer", "Image", "Task", "VitrailError"]
+__all__ = [
+    "Answer",
+    "AsyncClient",
+    "AsyncStreams",
+    "AsyncVideos",
+    "Client",
+    "FrameAnswer",
+    "Image",
+    "Line",
+    "Streams",
+    "Task",
+    "Video",
+    "VideoTask",
+    "Videos",
+    "VitrailError",
+]

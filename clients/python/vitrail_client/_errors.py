@@ -10,9 +10,9 @@ class VitrailError(Exception):
     ``code`` is the service's kind of error, whichever the transport: ``invalid_image``, ``invalid_video``,
     ``unsupported_media_type``, ``too_large``, ``invalid_parameters``, ``unauthenticated``, ``forbidden``,
     ``model_not_found``, ``version_not_ready``, ``not_found``, ``conflict``, ``rate_limited``, ``overloaded``,
-    ``storage_full``, ``deadline_exceeded``, ``cancelled``, ``engine_unavailable`` or ``internal``. The client adds ``unreachable`` where nobody answers at the address,
-    ``unexpected_answer`` where what answers is no Vitrail service, and ``unsupported`` for what this address's
-    transport cannot do.
+    ``storage_full``, ``deadline_exceeded``, ``cancelled``, ``engine_unavailable`` or ``internal``. The client adds
+    ``unreachable`` where nobody answers at the address, ``unexpected_answer`` where what answers is no Vitrail service,
+    and ``unsupported`` for what this address's transport cannot do.
     """
 
     def __init__(

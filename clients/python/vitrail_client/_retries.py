@@ -11,7 +11,6 @@ from tenacity import (
     Retrying,
     retry_if_exception,
     stop_after_attempt,
-    stop_any,
     stop_before_delay,
     wait_random,
     wait_random_exponential,
@@ -111,8 +110,8 @@ def _left(end: float) -> float:
     return max(end - time.monotonic(), 0.001)
 
 
-def _stop_moving(patience_s: float, retries: int) -> Any:
-    return stop_any(stop_after_attempt(retries + 1), lambda state: state.upcoming_sleep > patience_s)
+def _stop_moving(patience_s: float, retries: int) -> Callable[[RetryCallState], bool]:
+    return lambda state: state.attempt_number > retries or state.upcoming_sleep > patience_s
 
 
 def _policy(stop: Any, again: Callable[[VitrailError], bool]) -> dict[str, Any]:

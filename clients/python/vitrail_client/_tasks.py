@@ -29,6 +29,9 @@ from vitrail_client.schemas import (
 )
 
 Task = Literal["classify", "detect", "segment", "embed", "regions", "depth", "matte", "keypoints", "restore", "explain"]
+VideoTask = Literal[
+    "classify", "detect", "segment", "embed", "regions", "depth", "matte", "keypoints", "restore", "explain"
+]
 BINARY = frozenset(
     (
         "data",

@@ -102,7 +102,9 @@ def _opened(file: BinaryIO) -> Source:
 
 
 def _rest_of(file: BinaryIO) -> int | None:
-    """Bytes from where a file stands to its end; None where it says nothing of its length, as devices."""
+    """Bytes from where a file stands to its end; None where it says nothing of its length, as pipes."""
+    if not file.seekable():
+        return None
     start = file.tell()
     end = file.seek(0, os.SEEK_END)
     file.seek(start)

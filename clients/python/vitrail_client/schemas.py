@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypeAlias, TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
 class ModelUsed(TypedDict):
@@ -164,6 +164,121 @@ ExplanationMethod: TypeAlias = Literal["cam", "grad-cam", "legrad"]
 """How a model's heat maps come about."""
 
 
+JobState: TypeAlias = Literal["queued", "running", "done", "failed", "cancelled"]
+"""Where a job stands."""
+
+
+class FrameCounts(TypedDict):
+    """Frames of a video."""
+
+    total: int | None
+    """As the file claims."""
+    done: int
+    """That are behind the work, those without a result included."""
+    processed: int
+    """Results that a model gave."""
+    carried: int
+    """Results taken over from the frame before."""
+
+
+Task: TypeAlias = Literal[
+    "classify",
+    "detect",
+    "segment",
+    "embed",
+    "regions",
+    "depth",
+    "matte",
+    "keypoints",
+    "restore",
+    "classify-video",
+    "explain",
+]
+"""What a model answers about an image."""
+
+
+class VideoInput(TypedDict):
+    """The file as it came."""
+
+    name: str | None
+    bytes: int
+
+
+ErrorKind: TypeAlias = Literal[
+    "invalid_image",
+    "invalid_video",
+    "unsupported_media_type",
+    "too_large",
+    "invalid_parameters",
+    "unauthenticated",
+    "forbidden",
+    "model_not_found",
+    "version_not_ready",
+    "not_found",
+    "conflict",
+    "rate_limited",
+    "overloaded",
+    "storage_full",
+    "deadline_exceeded",
+    "cancelled",
+    "engine_unavailable",
+    "internal",
+]
+"""The kinds of error that a caller can meet; the same names stand in every transport."""
+
+
+class VideoLinks(TypedDict):
+    """Paths; ``annotated`` only where it was asked for."""
+
+    self: str
+    results: str
+    annotated: NotRequired[str]
+
+
+LiveState: TypeAlias = Literal["connecting", "running", "reconnecting", "ended", "failed"]
+"""Where a stream stands."""
+
+
+class StreamModel(TypedDict):
+    """The version that answers."""
+
+    name: str
+    version: str
+
+
+class StreamSource(TypedDict):
+    """What the source says of itself."""
+
+    codec: str
+    width: int
+    height: int
+    frame_rate: float | None
+
+
+class StreamFrames(TypedDict):
+    """Frames of a stream; those that sampling leaves out are received, and nothing else."""
+
+    received: int
+    processed: int
+    carried: int
+    dropped: int
+
+
+class StreamError(TypedDict):
+    """What is wrong; while a stream connects or runs, only for the moment."""
+
+    code: str
+    detail: str
+
+
+class StreamLinks(TypedDict):
+    """Where to go on."""
+
+    self: str
+    results: str
+    picture: str
+
+
 class ClassifyParameters(TypedDict):
     """What a caller may ask of classify; None is the default."""
 
@@ -284,6 +399,7 @@ class Segment(TypedDict):
     area: int
     box: Box
     mask: NotRequired[RleMask | PolygonMask | PngMask | PaletteMask | BitsMask]
+    track_id: NotRequired[int]
 
 
 class RegionsResult(TypedDict):
@@ -307,6 +423,7 @@ class Person(TypedDict):
     score: float
     box: Box
     keypoints: list[Keypoint]
+    track_id: NotRequired[int]
 
 
 ExplainResult = TypedDict(
@@ -318,6 +435,40 @@ ExplainResult = TypedDict(
         "map": DenseMap,
     },
 )
+
+
+class VideoFailure(TypedDict):
+    """Why a job failed."""
+
+    code: ErrorKind
+    detail: str | None
+
+
+class StreamAnswer(TypedDict):
+    """A live stream."""
+
+    id: str
+    state: LiveState
+    url: str
+    task: str
+    model: StreamModel | None
+    request: dict[str, Any]
+    created: str
+    source: StreamSource | None
+    frames: StreamFrames
+    fps: float
+    lag_s: float | None
+    connections: int
+    last_frame_s_ago: float | None
+    summary: dict[str, Any]
+    error: StreamError | None
+    links: StreamLinks
+
+
+class StreamsAnswer(TypedDict):
+    """All live streams."""
+
+    streams: list[StreamAnswer]
 
 
 class DetectResult(TypedDict):
@@ -340,3 +491,38 @@ class KeypointsResult(TypedDict):
 
     image: ImageSize
     people: list[Person]
+
+
+class VideoAnswer(TypedDict):
+    """How a video job stands."""
+
+    id: str
+    state: JobState
+    progress: float | None
+    """0 … 1; null where nobody can say."""
+    frames: FrameCounts
+    fps: float | None
+    """Frames of the video done a second, of the last seconds."""
+    eta_s: float | None
+    """Seconds to its end at this speed."""
+    task: Task
+    request: dict[str, Any]
+    """What was asked for."""
+    input: VideoInput
+    created: str
+    started: str | None
+    finished: str | None
+    summary: dict[str, Any]
+    """Of the whole video: the model, totals of counts, number of tracks."""
+    problems: list[str]
+    """What was wrong with the file and did not end the work."""
+    error: VideoFailure | None
+    links: VideoLinks
+
+
+class VideosAnswer(TypedDict):
+    """Some jobs, the newest first."""
+
+    videos: list[VideoAnswer]
+    next: str | None
+    """To be given as `before` for those that follow; null at the end."""

@@ -1,7 +1,9 @@
 """What the routes of live streams answer with, as the OpenAPI document has it."""
 
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import TypedDict
 
 from service.video.live_status import LiveState
 

@@ -28,7 +28,7 @@ def status_document(status: JobStatus) -> dict[str, Any]:
         "created": _moment(job.created_s),
         "started": _moment(job.started_s),
         "finished": _moment(job.finished_s),
-        "summary": dict(getattr(job, "summary", {})),
+        "summary": dict(job.summary),
         "problems": list(job.problems),
         "error": None if job.error_kind is None else {"code": job.error_kind, "detail": job.error_message},
         "links": links_of(job),

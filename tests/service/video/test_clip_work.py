@@ -1,4 +1,5 @@
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 from contract.preprocess import Interpolation, Pixels, preprocess
+from contract.task import Task
+from service.errors import ErrorKind
 from service.video.job import JobState
 from service.video.progress import JobStatus
 from service.video.source import VideoSource
@@ -151,6 +154,19 @@ async def test_a_line_that_was_lost_is_not_counted_twice(tmp_path: Path, service
         status = await ended(jobs, job_id)
         assert await lines_of(jobs, job_id) == expected
     assert status.job.summary == undisturbed.job.summary
+
+
+async def test_a_row_that_lags_behind_is_mended(tmp_path: Path, service: Running) -> None:
+    """Where the service ended before the row of a finished job was written, its summary is made anew of the rest."""
+    async with filming(tmp_path / "jobs", service) as jobs:
+        done, lines = await filmed(jobs, clip_of(tmp_path, 56), **asked())
+    with sqlite3.connect(tmp_path / "jobs" / "jobs.sqlite") as connection:
+        connection.execute("UPDATE jobs SET state = 'running', finished_s = NULL, summary = '{}'")
+    connection.close()
+    async with filming(tmp_path / "jobs", service) as jobs:
+        status = await ended(jobs, done.job.id)
+        assert await lines_of(jobs, done.job.id) == lines
+    assert (status.job.state, status.job.summary) == (JobState.DONE, done.job.summary)
 
 
 async def test_a_lost_engine_is_tried_again(tmp_path: Path, service: Running) -> None:

@@ -1,5 +1,7 @@
 """One live stream over real sources on loopback, whatever these do."""
 
+import asyncio
+import math
 import socket
 from collections.abc import Iterator
 from itertools import pairwise
@@ -70,7 +72,7 @@ async def test_a_camera_that_is_killed_and_started_again(clip: Path, service: Ru
     """A stream goes on when its camera is back: times go on, frames are numbered on, no track gets an id twice."""
     async with live(service) as streams:
         with RtspCamera(clip, pause_s=0.01, endless=True) as camera:
-            stream = await begun(streams, camera.url, track={"lost_s": 0})
+            stream = await begun(streams, camera.url, track={"lost_s": 0.0})
             reader = stream.readers.add()
             before = await lines_from(reader, 5)
         await until(lambda: stream.state is LiveState.RECONNECTING)
@@ -136,7 +138,8 @@ async def test_a_source_that_falls_silent(transport_stream: bytes, service: Runn
             await until(lambda: stream.state is LiveState.RECONNECTING)
             problems.append(stream.status().problem)
             await until(lambda: stream.status().connections >= 3)
-    assert problems == [LiveProblem(SOURCE_UNAVAILABLE, "the source said nothing for 0.2 s")]
+    assert problems[0] is not None
+    assert (problems[0].code, "said nothing for 0.2 s" in problems[0].detail) == (SOURCE_UNAVAILABLE, True)
 
 
 @pytest.mark.parametrize(("head", "why"), [("404 Not Found", "404"), ("401 Unauthorized", "401"), ("500 Oh", "Server")])
@@ -168,7 +171,7 @@ async def test_a_source_that_comes_late(clip: Path, service: Running) -> None:
 @pytest.mark.parametrize("text", [b"Hello. " * 3000, b"<html>" + b"\n<p>Log in!</p>" * 3000])
 async def test_a_source_of_text(service: Running, text: bytes) -> None:
     """What is no video fails after some tries, and the stream says so."""
-    with HttpSource(sending(text), "200 OK") as source:
+    with HttpSource(sending(text), f"200 OK\r\nContent-Length: {len(text)}") as source:
         async with live(service) as streams:
             stream = await over(await begun(streams, source.url))
             await until(lambda: streams.running == 0)
@@ -178,20 +181,28 @@ async def test_a_source_of_text(service: Running, text: bytes) -> None:
     assert (stream.state, problem.code) == (LiveState.FAILED, ErrorKind.INVALID_VIDEO)
 
 
-async def test_frames_that_are_too_large(camera: RtspCamera, service: Running) -> None:
+async def test_frames_that_are_too_large(transport_stream: bytes, service: Running) -> None:
     """A source whose frames are larger than allowed fails at once."""
-    async with live(service, options=VideoOptions(max_pixels=1000)) as streams:
-        stream = await over(await begun(streams, camera.url))
+    with HttpSource(sending(transport_stream)) as source:
+        async with live(service, options=VideoOptions(max_pixels=1000)) as streams:
+            stream = await over(await begun(streams, source.url))
+            assert source.callers == 1
     problem = stream.status().problem
     assert problem is not None
     assert (problem.code, "128 x 64" in problem.detail) == (ErrorKind.TOO_LARGE, True)
 
 
+def joined(clip: Path, other: Path) -> Path:
+    """One bare stream behind another."""
+    clip.write_bytes(clip.read_bytes() + other.read_bytes())
+    return clip
+
+
 async def test_frames_that_change_their_size(tmp_path: Path, clip: Path, service: Running) -> None:
     """A camera may change the size of its frames: lines have the new size, and the stream goes on."""
     wide = write_clip(tmp_path / "wide.h264", every(50), paint=lambda number: grey(number).repeat(2, axis=1))
-    clip.write_bytes(clip.read_bytes() + wide.read_bytes())
-    with RtspCamera(clip, pause_s=0.01, endless=True) as camera:
+    both = await asyncio.to_thread(joined, clip, wide)
+    with RtspCamera(both, pause_s=0.01, endless=True) as camera:
         async with live(service) as streams:
             stream = await begun(streams, camera.url, track=True, sampling={"sample": "event"})
             reader, widths = stream.readers.add(), set[int]()
@@ -219,8 +230,8 @@ async def test_frames_are_sampled_by_rate(camera: RtspCamera, service: Running) 
         stream = await begun(streams, camera.url, fps=5)
         lines = await first_lines(stream, 10)
         status = stream.status()
-    gaps = [later["timestamp_s"] - line["timestamp_s"] for line, later in pairwise(lines)]
-    assert min(gaps) > 0.15
+    fifths = [math.floor((line["timestamp_s"] + 1e-3) * 5) for line in lines]
+    assert all(later > fifth for fifth, later in pairwise(fifths))
     assert status.received > 3 * (status.processed + status.dropped)
 
 
@@ -238,7 +249,7 @@ async def test_a_busy_model_costs_frames_not_the_stream(camera: RtspCamera, serv
     engine.hold()
     async with live(service, frame_timeout_s=0.05) as streams:
         stream = await begun(streams, camera.url)
-        await until(lambda: stream.status().dropped > 20)
+        await until(lambda: (status := stream.status()).dropped > 20 and status.problem)
         problem = stream.status().problem
         assert problem is not None
         assert (problem.code, stream.status().processed) == (ErrorKind.DEADLINE_EXCEEDED, 0)
@@ -249,7 +260,7 @@ async def test_a_busy_model_costs_frames_not_the_stream(camera: RtspCamera, serv
 
 
 async def test_a_model_that_is_taken_away(camera: RtspCamera, service: Running) -> None:
-    """Where another version is left it goes on; where none is, the stream fails and says so."""
+    """Where another version is left the stream goes on with that; where none is, it says so and waits for one."""
     lifecycle = service.application.lifecycle
     async with live(service) as streams:
         stream = await begun(streams, camera.url, task="classify", model="colours")
@@ -258,8 +269,10 @@ async def test_a_model_that_is_taken_away(camera: RtspCamera, service: Running) 
         await until(lambda: stream.status().model == ("colours", 1))
         assert (await first_lines(stream, 1))[0]["classes"]
         await lifecycle.unload("colours", 1)
-        await over(stream)
-    assert stream.state is LiveState.FAILED
+        await until(lambda: stream.status().problem)
+        assert "colours" in str(stream.status().problem)
+        await lifecycle.load("colours", 1)
+        assert (await first_lines(stream, 1))[0]["classes"]
 
 
 class Changing:

@@ -8,7 +8,6 @@ import pytest
 
 from contract.task import Task
 from service.errors import ErrorKind
-from service.video.extent import window_for
 from service.video.job import JobState
 from tests.doubles import settle, until
 from tests.service.running import WHITE, Running, running
@@ -64,12 +63,6 @@ async def test_frames_join_the_batches_of_images(tmp_path: Path, service: Runnin
         assert (await asking).status_code == 200
         assert (await ended(jobs, job.id)).job.frames_processed == 12
     assert (sum(pausing.sizes), max(pausing.sizes) > 1) == (13, True)
-
-
-@pytest.mark.parametrize(("width", "height", "window"), [(1280, 720, 8), (3840, 2160, 8), (7680, 4320, 2), (99, 9, 8)])
-def test_large_frames_are_fewer(width: int, height: int, window: int) -> None:
-    """As many frames are under way as are wanted, but of very large ones only two."""
-    assert window_for(8, width, height) == window
 
 
 @pytest.fixture

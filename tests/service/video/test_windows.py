@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -87,16 +87,6 @@ def test_a_last_frame_that_is_never_replaced_does_not_last_for_ever() -> None:
     assert windows_of([0.0, 0.1, 50.0], 2, ClipParameters(window_s=1))[1] == 51.0
 
 
-def test_an_index_goes_on_where_frames_are_left_out() -> None:
-    """Reading that begins with the first frame of a window gives the same windows from there on."""
-    times, parameters = every(150, 23.976), ClipParameters(window_s=1.1, overlap=0.7)
-    whole, _ = windows_of(times, 5, parameters)
-    begun = whole[4]
-    rest, _ = windows_of(times[begun.first :], 5, parameters)
-    shifted = [(tuple(index + begun.first for index in window.frames), window.end_s) for window in rest]
-    assert shifted == [(window.frames, window.end_s) for window in whole[4:]]
-
-
 @st.composite
 def videos(draw: st.DrawFn) -> list[float]:
     """The times of frames at any rate, from any time on."""
@@ -125,6 +115,26 @@ def test_windows_cover_the_video_and_no_more(times: list[float], size: int, wind
         assert list(window.frames) == sorted(window.frames)
         assert times[window.first] == window.start_s
         assert times[window.frames[-1]] < window.end_s <= min(end_s, window.start_s + window_s) + slack
+
+
+@given(
+    times=videos(),
+    size=st.integers(1, 20),
+    window_s=st.sampled_from([0.1, 0.25, 1.0, 2.4]),
+    overlap=st.floats(0, 0.9),
+    data=st.data(),
+)
+def test_reading_may_begin_at_any_window(
+    times: list[float], size: int, window_s: float, overlap: float, data: st.DataObject
+) -> None:
+    """Who reads from the beginning of a window on finds the same windows after it, and no others."""
+    parameters = ClipParameters(window_s=window_s, overlap=overlap)
+    whole, _ = windows_of(times, size, parameters)
+    place = data.draw(st.integers(0, len(whole) - 1))
+    first = whole[place].first
+    again, _ = windows_of(times[first:], size, parameters)
+    rest = [replace(window, frames=tuple(index + first for index in window.frames)) for window in again]
+    assert [window for window in rest if window.first > first] == whole[place + 1 :]
 
 
 @pytest.mark.parametrize("wrong", [{"window_s": 0}, {"window_s": "nan"}, {"overlap": 1}, {"overlap": -0.1}, {"fps": 5}])

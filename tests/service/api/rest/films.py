@@ -11,6 +11,7 @@ import httpx
 import orjson
 from fastapi import FastAPI
 
+from contract.task import Task
 from service.api.rest.body import BodyLimits
 from service.api.rest.videos import VideoRoutes
 from service.video.download import Download
@@ -19,8 +20,10 @@ from service.video.opening import VideoOptions
 from service.video.probe import Probe
 from tests.service.api.listening import listening
 from tests.service.running import Running
+from tests.service.tiny_tasks import object_model, write_task
 from tests.service.video.clips import every, write_clip
 from tests.service.video.filming import PausingEngine, filming, grey
+from tests.tiny_models import COLOURS, write_version
 
 LIMITS = BodyLimits(max_bytes=1 << 20, max_images=1, timeout_s=5.0, stall_s=5.0)
 
@@ -47,7 +50,8 @@ class Films:
     async def send(self, clip: Path, query: str = "task=detect", **headers: str) -> httpx.Response:
         """Send a file as it is; header names with ``_`` for ``-``."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self.client.post(f"/v1/videos?{query}", content=clip.read_bytes(), headers=named)
+        content = await asyncio.to_thread(clip.read_bytes)
+        return await self.client.post(f"/v1/videos?{query}", content=content, headers=named)
 
     async def sent(self, clip: Path, query: str = "task=detect", **headers: str) -> str:
         """The path of the job over a file."""
@@ -117,6 +121,13 @@ async def films_of(
             finally:
                 for pausing in films.paused:
                     pausing.gate.set()
+
+
+def film_models(root: Path) -> Path:
+    """Write a detector and a classifier."""
+    write_task(root, "middle", Task.DETECT, object_model(masks=False), labels=COLOURS)
+    write_version(root, "colours")
+    return root
 
 
 def a_clip(folder: Path, frames: int = 10) -> Path:

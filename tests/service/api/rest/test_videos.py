@@ -10,8 +10,8 @@ import pytest
 
 from service.video.opening import VideoOptions
 from tests.doubles import until
-from tests.service.api.rest.films import LIMITS, Films, a_clip, films_of, refusal
-from tests.service.running import Running
+from tests.service.api.rest.films import LIMITS, Films, a_clip, film_models, films_of, refusal
+from tests.service.running import Running, running
 from tests.service.video.clips import truncated
 
 ROUTES = [
@@ -21,6 +21,19 @@ ROUTES = [
     ("GET", "/results"),
     ("GET", "/annotated.mp4"),
 ]
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector and a classifier."""
+    return film_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+async def service(repository: Path, tmp_path: Path) -> AsyncIterator[Running]:
+    """A service over these two."""
+    async with running(repository, videos=tmp_path / "videos") as service:
+        yield service
 
 
 @pytest.fixture
@@ -187,7 +200,7 @@ async def test_a_key_of_another_form(tmp_path: Path, films: Films, key: str) -> 
         ("task=classify&track=true", (422, "invalid_parameters")),
         ("task=detect&counts={}", (422, "invalid_parameters")),
         ("task=detect&model=nobody", (404, "model_not_found")),
-        ("task=detect&model=colours", (422, "invalid_parameters")),
+        ("task=detect&model=colours", (404, "model_not_found")),
     ],
 )
 async def test_a_request_is_judged_before_its_video(films: Films, query: str, answer: tuple[int, str]) -> None:
