@@ -20,8 +20,12 @@ class JobLimits:
     max_age_s: float | None = 7 * 86_400.0
     """Seconds after its end that a job is kept."""
     attempts: int = 3
-    """How often a job is begun that takes the service with it, or loses its engine without a result in between."""
+    """How often a job is begun that takes the service with it."""
+    engine_tries: int = 24
+    """How often a job is tried whose engine is away, without a result in between: for some five minutes in all."""
     retry_s: float = 1.0
-    """Seconds before a job goes on that has lost its engine; twice as many each time."""
+    """Seconds before a job goes on that has lost its engine; twice as many each time …"""
+    longest_retry_s: float = 15.0
+    """… up to this."""
     sweep_s: float = 60.0
     """Seconds between two looks at age and disk."""

@@ -322,20 +322,21 @@ class Jobs:
         self._events.entered(JobState.RUNNING)
         await self._store.update(job)
         await progress.results.open()
-        limits = self._limits
-        await run_with_retries(self._work, progress, limits.attempts, limits.retry_s, self._events.retried)
+        await run_with_retries(self._work, progress, self._limits, self._events.retried)
 
     async def _end(self, live: _Live, job: Job) -> None:
         """Results first, then the row: whoever reads that a job is done finds all its lines."""
         if job.state.ended:
             job = replace(job, finished_s=time.time())
         try:
-            await live.progress.results.close()
+            await live.progress.results.keep()
             await self._disk.measure(job.id)
         except (OSError, ServiceError) as error:
             _log.error("video job %s: its results may not be on disk: %s", job.id, error)
         await self._write(job)
         self._live.pop(job.id, None)
+        # Only now: who has read all lines finds that the job has ended.
+        await live.progress.results.close()
         live.ended.set()
         self._events.entered(job.state)
         self._telling.begin(job)

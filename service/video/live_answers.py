@@ -19,6 +19,7 @@ from service.video.live_readers import Readers
 from service.video.live_sampling import LiveSampling
 from service.video.live_status import LiveCounts, LiveProblem
 from service.video.speed import Speed
+from service.video.summary import Tally
 from service.video.track import LISTS, NotTrackable
 
 _SMOOTH = 0.1
@@ -46,7 +47,7 @@ class LiveAnswers:
         self._last_s = 0.0
         """The time of the last frame that was tracked."""
         self._told = (0, 0, 0)
-        self._tracks = 0
+        self._tally = Tally(asking.request.counts)
         self._speed = Speed(time.monotonic(), 0)
 
     async def answer(self, frame: LiveFrame) -> None:
@@ -98,7 +99,7 @@ class LiveAnswers:
 
     def summary(self) -> dict[str, Any]:
         """What was found in all frames together; with tracking only."""
-        return {} if self._asking.followed is None else {"tracks": self._tracks}
+        return {} if self._asking.followed is None else self._tally.facts()
 
     async def _fields(self, frame: LiveFrame) -> Mapping[str, Any] | None:
         """What a frame's line says; None where it has none."""
@@ -126,9 +127,7 @@ class LiveAnswers:
         except NotTrackable as error:
             raise invalid_parameters(str(error)) from error
         self._last_s = time_s
-        ids = [item["track_id"] for name in LISTS for item in result.get(name, ()) if "track_id" in item]
-        # They are numbered from 1 in the order in which tracks begin.
-        self._tracks = max([self._tracks, *ids])
+        self._tally.add(result)
         return result
 
     def _nonsense(self, error: ServiceError) -> Mapping[str, Any]:

@@ -82,6 +82,7 @@ class LiveAsking:
             dict(self._parameters),
             time.monotonic() + self.frame_timeout_s,
             request_id=self.stream_id,
+            flow=self.stream_id,
         )
         answer = await self.inference.predict(query)
         answer.version_used.metrics.observe(query.stages, 1)

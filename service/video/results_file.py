@@ -94,14 +94,18 @@ class ResultsFile:
         finally:
             self._tell()
 
+    async def keep(self) -> None:
+        """No more is written; all lines are on disk once this returns. Readers wait on."""
+        if self._descriptor is not None:
+            await on_disk(self._sync_and_close)
+
     async def close(self) -> None:
         """There will be no more: readers come to their end. Lines are on disk once this returns."""
         if self._closed:
             return
         self._closed = True
         try:
-            if self._descriptor is not None:
-                await on_disk(self._sync_and_close)
+            await self.keep()
         finally:
             self._tell()
 

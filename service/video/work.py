@@ -8,6 +8,7 @@ from typing import Protocol
 
 from service.errors import ErrorKind, ServiceError
 from service.video.job import Job, JobState
+from service.video.job_limits import JobLimits
 from service.video.progress import Progress
 
 _log = logging.getLogger("vitrail.video")
@@ -26,10 +27,8 @@ class Work(Protocol):
         """
 
 
-async def run_with_retries(
-    work: Work, progress: Progress, attempts: int, retry_s: float, retried: Callable[[], None]
-) -> None:
-    """Run, and again where the engine was lost, up to ``attempts`` times in a row without a new result.
+async def run_with_retries(work: Work, progress: Progress, limits: JobLimits, retried: Callable[[], None]) -> None:
+    """Run, and again where the engine was lost, up to ``engine_tries`` times in a row without a new result.
 
     Raises:
         ServiceError: what the work raised last.
@@ -41,12 +40,12 @@ async def run_with_retries(
             await work.run(progress.job, progress)
         except ServiceError as error:
             tries = 1 if progress.next_frame > frame else tries
-            if error.kind is not ErrorKind.ENGINE_UNAVAILABLE or tries >= attempts:
+            if error.kind is not ErrorKind.ENGINE_UNAVAILABLE or tries >= limits.engine_tries:
                 raise
         else:
             return
         retried()
-        await asyncio.sleep(retry_s * 2 ** (tries - 1))
+        await asyncio.sleep(min(limits.retry_s * 2 ** (tries - 1), limits.longest_retry_s))
         tries += 1
 
 

@@ -23,11 +23,6 @@ export class Timeline {
   /** The frame from which on there is no line yet. */
   next = 0;
 
-  /** @param {number} [kept] Characters of JSON that are kept. */
-  constructor(kept = KEPT) {
-    this.limit = kept;
-  }
-
   /**
    * Add the next line.
    * @param {Line} line
@@ -87,7 +82,7 @@ export class Timeline {
 
   /** Let the lines go that lie farthest from where the video is; the last block is still being written. */
   #letGo() {
-    while (this.#kept > this.limit) {
+    while (this.#kept > KEPT) {
       let farthest = -1;
       for (let i = 0; i < this.#blocks.length - 1; i++) {
         const distance = this.#blocks[i].lines ? Math.abs(i - this.#here) : 0;

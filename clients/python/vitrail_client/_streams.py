@@ -23,7 +23,7 @@ from vitrail_client._stream_requests import (
     stream_in,
     streams_in,
 )
-from vitrail_client._tasks import VideoTask
+from vitrail_client._tasks import Task
 from vitrail_client._video_requests import Sample
 from vitrail_client.schemas import StreamAnswer
 
@@ -40,7 +40,7 @@ class Streams:
         self,
         url: str,
         *,
-        task: VideoTask,
+        task: Task,
         model: str | None = None,
         fps: float | None = None,
         sample: Sample | None = None,
@@ -129,7 +129,7 @@ class AsyncStreams:
         self,
         url: str,
         *,
-        task: VideoTask,
+        task: Task,
         model: str | None = None,
         fps: float | None = None,
         sample: Sample | None = None,

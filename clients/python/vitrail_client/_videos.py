@@ -55,6 +55,8 @@ class Videos:
         sample: Sample | None = None,
         threshold: float | None = None,
         max_gap_s: float | None = None,
+        window_s: float | None = None,
+        overlap: float | None = None,
         track: bool | Mapping[str, Any] | None = None,
         counts: Mapping[str, Any] | None = None,
         annotate: bool = False,
@@ -75,6 +77,8 @@ class Videos:
             sample: Which frames are processed; without it all of them.
             threshold: How much a frame must differ, 0…1; with ``sample`` scene or event.
             max_gap_s: At most so many seconds between two processed frames; with ``sample`` event.
+            window_s: Seconds that a window covers; with ``task`` classify-video.
+            overlap: The part of a window that the next one covers again; with ``task`` classify-video.
             track: Objects get a ``track_id``; True, or how they are tracked.
             counts: Lines and zones, whose crossings are counted; with ``track``.
             annotate: Make an MP4 with the findings drawn in, too; see `annotated`.
@@ -92,7 +96,7 @@ class Videos:
         """
         asked: dict[str, Any] = {"task": task, "model": model, "fps": fps, "sample": sample, "threshold": threshold}
         asked |= {"max_gap_s": max_gap_s, "track": track, "counts": counts, "annotate": annotate or None}
-        asked |= {"window": window, "webhook": webhook}
+        asked |= {"window_s": window_s, "overlap": overlap, "window": window, "webhook": webhook}
         request = submission(asked, parameters, idempotency_key)
         if (url := address_in(video)) is not None:
             return self._send_in(with_body(request, {"json": {"url": url}}), timeout_s)
@@ -203,6 +207,8 @@ class AsyncVideos:
         sample: Sample | None = None,
         threshold: float | None = None,
         max_gap_s: float | None = None,
+        window_s: float | None = None,
+        overlap: float | None = None,
         track: bool | Mapping[str, Any] | None = None,
         counts: Mapping[str, Any] | None = None,
         annotate: bool = False,
@@ -215,7 +221,7 @@ class AsyncVideos:
         """See `Videos.submit`."""
         asked: dict[str, Any] = {"task": task, "model": model, "fps": fps, "sample": sample, "threshold": threshold}
         asked |= {"max_gap_s": max_gap_s, "track": track, "counts": counts, "annotate": annotate or None}
-        asked |= {"window": window, "webhook": webhook}
+        asked |= {"window_s": window_s, "overlap": overlap, "window": window, "webhook": webhook}
         request = submission(asked, parameters, idempotency_key)
         if (url := address_in(video)) is not None:
             return await self._send_in(with_body(request, {"json": {"url": url}}), timeout_s)

@@ -1,6 +1,7 @@
 """The three forms in which a video comes, on its way to disk: only a piece of it is in memory at a time."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ _PART = "video"
 _MAX_FIELDS = 64
 _MAX_FIELD_BYTES = 1 << 16
 """Of all fields of a form together, and of a JSON body."""
+_LENGTH = re.compile("[0-9]{1,18}")
 _LINGER_S = 2.0
 _LINGER_BYTES = 16 << 20
 
@@ -40,7 +42,7 @@ class Arriving:
     def declared_bytes(self) -> int | None:
         """Its length, as the caller says."""
         text = self._request.headers.get("content-length", "")
-        return int(text) if text.isascii() and text.isdecimal() else None
+        return int(text) if _LENGTH.fullmatch(text) else None
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """All of it, in pieces that are not empty.

@@ -17,7 +17,7 @@ from contract.tasks.table import TASKS
 from service.api.rest.body import BodyLimits
 from service.api.rest.departure import unless_caller_leaves
 from service.api.rest.predict import request_id_of
-from service.api.rest.problems import problem
+from service.api.rest.problems import http_problem, problem
 from service.api.rest.refusals import refused
 from service.api.rest.video_body import Arriving, LastAnswer, VideoBody, opened_body
 from service.api.rest.video_status import links_of, status_document
@@ -35,6 +35,7 @@ from service.video.video_request import VideoRequest
 
 _KEY = re.compile("[!-~]{1,255}")
 _NUMBER = re.compile("[0-9]{1,15}")
+_RANGE = re.compile("bytes=([0-9]{1,15})-[0-9]*")
 Work = Callable[[Request], Awaitable[Response]]
 
 
@@ -117,6 +118,7 @@ class VideoRoutes:
             await (unless_caller_leaves(request, reading) if arriving.ended else reading)
             await upload.finish()
             await self.probe.check(upload.folder.input)
+            self.jobs.require()
             return await self.jobs.submit(upload, wanted.as_json(), input_name=body.name, idempotency_key=key)
 
     def _guarded(self, work: Work) -> Any:
@@ -159,13 +161,14 @@ class VideoRoutes:
         return _Lines(self._lines(job_id, from_frame))
 
     async def _lines(self, job_id: str, from_frame: int) -> AsyncGenerator[bytes, None]:
-        """Whole lines, until the job has ended or is no more."""
+        """Whole lines, until the job has ended or its files are removed."""
+        file = self.jobs.folder(job_id).results
         try:
             results = cast("AsyncGenerator[bytes, None]", self.jobs.results(job_id).read(from_frame))
             async with aclosing(results) as lines:
                 async for some in lines:
                     yield some
-                    if await self.jobs.get(job_id) is None:
+                    if not await on_disk(file.exists):
                         return
         except FileNotFoundError:  # removed before the first line was read
             return
@@ -181,6 +184,10 @@ class VideoRoutes:
             found = await on_disk(path.stat)
         except FileNotFoundError:
             raise ServiceError(ErrorKind.NOT_FOUND, "nothing was drawn before the job ended") from None
+        if _is_beyond(request, found.st_size):
+            response = http_problem(416, request_id_of(request))
+            response.headers["Content-Range"] = f"bytes */{found.st_size}"
+            return response
         name = f"{job.id}.mp4"
         return FileResponse(
             path, media_type="video/mp4", stat_result=found, filename=name, content_disposition_type="inline"
@@ -222,6 +229,12 @@ def _number(text: str, name: str, least: int, most: int | None = None) -> int:
         upper = "more" if most is None else str(most)
         raise invalid_parameters(f"{name} is a whole number of {least} … {upper}")
     return number
+
+
+def _is_beyond(request: Request, size: int) -> bool:
+    """Whether a range is asked for that begins behind the end; the library would say so in plain text."""
+    found = _RANGE.fullmatch(request.headers.get("range", ""))
+    return found is not None and int(found[1]) >= size and "if-range" not in request.headers
 
 
 def _state(text: str) -> JobState:

@@ -161,7 +161,7 @@ async def test_a_job_fails_with_a_message_for_its_caller(
 async def test_a_job_goes_on_when_its_engine_is_back(tmp_path: Path) -> None:
     """An engine that is lost in the middle costs no line and doubles none."""
     work = Counting(losses={1: [engine_unavailable("lost")] * 2, 3: [engine_unavailable("lost")] * 2})
-    async with started(tmp_path, work, limits=limits(attempts=3)) as jobs:
+    async with started(tmp_path, work, limits=limits(engine_tries=3)) as jobs:
         job = (await ended(jobs, await submitted(jobs, 5))).job
         assert (job.state, work.begun_at) == (JobState.DONE, [0, 1, 1, 3, 3])
         assert await frames_of(jobs, job.id) == [0, 1, 2, 3, 4]
@@ -170,7 +170,7 @@ async def test_a_job_goes_on_when_its_engine_is_back(tmp_path: Path) -> None:
 async def test_a_job_whose_engine_stays_away_fails_with_what_was_done(tmp_path: Path) -> None:
     """After so many tries without a new line the job fails clearly and keeps its lines."""
     work = Counting(losses={2: [engine_unavailable("the engine is gone")] * 9})
-    async with started(tmp_path, work, limits=limits(attempts=3)) as jobs:
+    async with started(tmp_path, work, limits=limits(engine_tries=3)) as jobs:
         job = (await ended(jobs, await submitted(jobs, 5))).job
         assert (job.state, job.error_message, work.begun_at) == (JobState.FAILED, "the engine is gone", [0, 2, 2])
         assert (job.error_kind, await frames_of(jobs, job.id)) == (ErrorKind.ENGINE_UNAVAILABLE, [0, 1])
@@ -290,3 +290,12 @@ async def test_a_thousand_jobs_leave_nothing(tmp_path: Path) -> None:
         assert (jobs.running, jobs.waiting, jobs.disk_bytes, await jobs.page(9)) == (0, 0, 0, [])
         assert list(jobs.folder("any").path.parent.iterdir()) == []
     assert len(work.begun_at) >= 250
+
+
+async def test_who_has_read_all_lines_finds_that_the_job_has_ended(tmp_path: Path) -> None:
+    """The lines come to their end only once the state says so."""
+    async with started(tmp_path, Counting()) as jobs:
+        for _ in range(5):
+            job_id = await submitted(jobs, 3)
+            assert await frames_of(jobs, job_id) == [0, 1, 2]
+            assert await state_of(jobs, job_id) is JobState.DONE

@@ -231,7 +231,7 @@ async def test_an_engine_that_stays_lost_ends_the_job(tmp_path: Path, service: R
     clip = write_clip(tmp_path / "clip.mp4", every(40), paint=grey)
     held_engine = service.engines["middle:1"]
     held_engine.engine = LosingEngine(held_engine.engine, at=range(10, 1000))
-    async with filming(tmp_path / "jobs", service, attempts=2) as jobs:
+    async with filming(tmp_path / "jobs", service, engine_tries=2) as jobs:
         status, lines = await filmed(jobs, clip, window=1)
     assert (status.job.state, status.job.error_kind) == (JobState.FAILED, ErrorKind.ENGINE_UNAVAILABLE)
     assert [line["frame"] for line in lines] == list(range(9))

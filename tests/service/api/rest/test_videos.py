@@ -12,7 +12,9 @@ from service.video.opening import VideoOptions
 from tests.doubles import until
 from tests.service.api.rest.films import LIMITS, Films, a_clip, film_models, films_of, refusal
 from tests.service.running import Running, running
-from tests.service.video.clips import truncated
+from tests.service.video.clips import every, truncated, write_clip
+from tests.service.video.filming import LosingEngine, grey
+from tests.service.video.test_results_file import files_no_larger_than
 
 ROUTES = [
     ("GET", ""),
@@ -127,12 +129,12 @@ async def test_a_job_is_removed_under_its_readers(tmp_path: Path, films: Films) 
     assert refusal(await films.client.get(path)) == (404, "not_found")
 
 
-@pytest.mark.parametrize("name", ["nobody", "0198a7c1c1c1ffffffffffffffffffff", "..", "a%2Fb", "%00", "a.b", "ä"])
 @pytest.mark.parametrize(("method", "behind"), ROUTES)
-async def test_a_job_that_nobody_knows(films: Films, method: str, behind: str, name: str) -> None:
+async def test_a_job_that_nobody_knows(films: Films, method: str, behind: str) -> None:
     """There is no job of a made-up id, whatever is asked of it."""
-    response = await films.client.request(method, f"/v1/videos/{name}{behind}")
-    assert response.status_code == 404
+    for name in ("nobody", "0198a7c1c1c1ffffffffffffffffffff", "..%2F..", "%00", "a.b", "ä", "x" * 5000):
+        response = await films.client.request(method, f"/v1/videos/{name}{behind}")
+        assert response.status_code == 404, name
 
 
 async def test_jobs_are_listed_in_pages(tmp_path: Path, films: Films) -> None:
@@ -299,7 +301,8 @@ async def test_the_annotated_video(tmp_path: Path, films: Films) -> None:
     assert (part.status_code, part.content) == (206, whole.content[4:12])
     assert part.headers["content-range"] == f"bytes 4-11/{len(whole.content)}"
     beyond = await films.client.get(link, headers={"Range": f"bytes={len(whole.content)}-"})
-    assert beyond.status_code == 416
+    assert refusal(beyond) == (416, "range_not_satisfiable")
+    assert beyond.headers["content-range"] == f"bytes */{len(whole.content)}"
 
 
 async def test_no_annotated_video(tmp_path: Path, films: Films) -> None:
@@ -335,9 +338,60 @@ async def test_too_many_videos(tmp_path: Path, service: Running) -> None:
             await films.client.delete(path)
 
 
-async def test_what_is_wrong_with_a_job_is_told(tmp_path: Path, films: Films) -> None:
-    """A job that has failed says why; so does one that went on in spite of a broken file."""
-    whole = a_clip(tmp_path, 100)
-    path = await films.sent(truncated(whole.rename(whole.with_suffix(".mkv")), 0.99))
+async def test_what_is_wrong_with_a_file_is_told(tmp_path: Path, films: Films) -> None:
+    """Of a file that is cut short, what can be read is processed, and the rest is told."""
+    clip = write_clip(tmp_path / "a.mkv", every(60), paint=grey)
+    status = await films.ended(await films.sent(truncated(clip, 0.5)))
+    assert (status["state"], status["error"]) == ("done", None)
+    assert "announces" in status["problems"][0]
+    assert 0 < status["frames"]["processed"] < 60
+
+
+async def test_why_a_job_has_failed_is_told(tmp_path: Path, films: Films) -> None:
+    """A job that loses its engine for good fails with that as its reason, and keeps its lines."""
+    engine = films.service.engines["middle:1"]
+    engine.engine = LosingEngine(engine.engine, range(18, 99))
+    path = await films.sent(a_clip(tmp_path, 40), "task=detect&window=1")
     status = await films.ended(path)
-    assert status["state"] == "done"
+    assert (status["state"], status["error"]["code"]) == ("failed", "engine_unavailable")
+    assert status["error"]["detail"]
+    assert len(await films.lines(path)) == status["frames"]["processed"] == 17
+
+
+async def test_a_disk_that_fills_up_in_the_middle(tmp_path: Path, films: Films) -> None:
+    """An upload for which the disk has no room any more is refused as that, and leaves nothing."""
+    (tmp_path / "large.mp4").write_bytes(bytes(900_000))
+    with files_no_larger_than(500_000):
+        response = await films.send(tmp_path / "large.mp4")
+    assert (refusal(response), films.folders()) == ((507, "storage_full"), 0)
+
+
+async def test_no_place_for_videos(tmp_path: Path, films: Films) -> None:
+    """Where there can be no jobs, every route says so."""
+    films.jobs.unavailable = "this service takes no videos"
+    answers = [await films.client.request(method, f"/v1/videos/any{behind}") for method, behind in ROUTES]
+    answers += [await films.client.get("/v1/videos"), await films.send(a_clip(tmp_path, 2))]
+    assert [refusal(answer) for answer in answers] == [(503, "engine_unavailable")] * 7
+
+
+async def test_readers_come_to_an_end_with_the_service(tmp_path: Path, films: Films) -> None:
+    """Nobody who reads the results of a job that runs keeps the service from ending."""
+    films.pause_after(20)
+    path = await films.sent(a_clip(tmp_path, 40), "task=detect&window=1")
+    async with films.client.stream("GET", f"{path}/results") as response:
+        lines = response.aiter_lines()
+        await anext(lines)
+        await films.jobs.close()
+        assert len([line async for line in lines]) >= 15
+
+
+async def test_requests_are_counted(tmp_path: Path, films: Films) -> None:
+    """What was taken in is counted by task and version, what was refused by its kind; made-up tasks are no labels."""
+    await films.sent(a_clip(tmp_path, 2))
+    await films.send(a_clip(tmp_path, 2), "task=detect&colour=red")
+    await films.send(a_clip(tmp_path, 2), "task=dance")
+    text = films.service.application.telemetry.exposition()[0].decode()
+    assert 'vitrail_requests_total{code="202",model="middle",task="detect",version="1"} 1.0' in text
+    assert 'vitrail_rejections_total{reason="invalid_parameters",task="detect"} 1.0' in text
+    assert 'vitrail_rejections_total{reason="invalid_parameters",task=""} 1.0' in text
+    assert "dance" not in text

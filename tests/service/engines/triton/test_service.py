@@ -1,6 +1,7 @@
 """The service over a Triton that comes and goes."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import httpx
@@ -8,6 +9,7 @@ import httpx
 from contract.card import Platform
 from tests.doubles import until
 from tests.service.running import RED, Running, running
+from tests.service.video.clips import every, write_clip
 from tests.tiny_models import colour_model, write_version
 from tests.triton_server import TritonServer
 
@@ -68,3 +70,21 @@ async def test_versions_come_change_and_go_in_triton(triton: TritonServer, repos
         (repository / "colours/3/card.json").unlink()
         await until(lambda: version("colours", 3) is None)
         assert (await ask(service)).json()["model"]["version"] == "2"
+
+
+async def test_a_video_outlives_its_triton(triton: TritonServer, repository: Path, tmp_path: Path) -> None:
+    """A job whose Triton dies in the middle goes on when it is back: each frame has one line, from the model."""
+    clip = write_clip(tmp_path / "clip.mp4", every(100)).read_bytes()
+    async with running(repository, triton_url=triton.url) as service:
+        engine = service.engines["colours:2"]
+        engine.hold()
+        url = (await service.client.post("/v1/videos?task=classify&model=colours", content=clip)).json()["links"]
+        await until(lambda: engine.arrived > 0)
+        triton.kill()
+        engine.let_go()
+        await until(lambda: service.application.video.jobs.waiting + service.application.video.jobs.running == 1)
+        triton.start()
+        lines = (await service.client.get(url["results"])).text.splitlines()
+        status = (await service.client.get(url["self"])).json()
+    assert [json.loads(line)["frame"] for line in lines] == list(range(100))
+    assert (status["state"], status["frames"]["processed"]) == ("done", 100)
