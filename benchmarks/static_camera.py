@@ -21,7 +21,7 @@ from contract.preprocess import Floats, Pixels
 
 WIDTH, HEIGHT, RATE = 1280, 720, 25
 SECONDS = 40
-_NOISE = 3.0
+NOISE = 3.0
 """Deviation of each pixel, of 0…255."""
 _LIGHT, _LIGHT_S = 0.02, 60.0
 """The light goes up and down by so much, once in so many seconds."""
@@ -39,7 +39,7 @@ class Actor:
     height: int
     """In the clip, in pixels."""
     stops: tuple[tuple[float, float], ...]
-    """Times in seconds and the left edge at them, in pixels; they go evenly between two, and are away before and after."""
+    """Times in seconds and the left edge at them, in pixels; they go evenly in between, and are away else."""
     foot: int
     """The row that they stand on."""
 
@@ -92,7 +92,7 @@ def pictures(assets: Path) -> Iterator[Pixels]:
     background = _background(assets / BACKGROUND)
     cutouts = [cut_out(assets / actor.photograph, actor.box, actor.height) for actor in ACTORS]
     random = np.random.default_rng(7)
-    noises = random.normal(0, _NOISE, (_NOISES, HEIGHT, WIDTH, 1)).astype(np.float32)
+    noises = random.normal(0, NOISE, (_NOISES, HEIGHT, WIDTH, 1)).astype(np.float32)
     for number in range(SECONDS * RATE):
         time_s = number / RATE
         picture = background.copy()
@@ -132,7 +132,7 @@ def _paste(picture: Floats, cutout: Cutout, left: float, top: int) -> None:
     """Put somebody into a picture, in place; between pixels too, else they would go in steps."""
     height, width = cutout.opacity.shape[:2]
     whole = int(np.floor(left))
-    shift = np.float32([[1, 0, left - whole], [0, 1, 0]])
+    shift = np.array([[1, 0, left - whole], [0, 1, 0]], np.float32)
     begin, end = max(0, whole), min(WIDTH, whole + width + 1)
     if begin >= end:
         return

@@ -64,7 +64,9 @@ class Pipeline:
 
     def _work(self, frames: Frames, counts: list[int]) -> None:
         while batch := self._gathered(frames):
-            ready = [preprocess(frame.to_ndarray(format="rgb24", threads=1), self.card.preprocess)[0] for frame in batch]
+            ready = [
+                preprocess(frame.to_ndarray(format="rgb24", threads=1), self.card.preprocess)[0] for frame in batch
+            ]
             while ready:
                 size = max(size for size in self.card.batch_sizes if size <= len(ready))
                 self.session.run(None, {self.card.input.name: np.stack(ready[:size])})

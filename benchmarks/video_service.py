@@ -175,6 +175,4 @@ def _ready(client: httpx.Client) -> bool:
 
 def _query(wanted: dict[str, Any]) -> dict[str, str]:
     """Query parameters as text: true and false in lower case, what has members as JSON."""
-    return {
-        name: value if isinstance(value, str) else orjson.dumps(value).decode() for name, value in wanted.items()
-    }
+    return {name: value if isinstance(value, str) else orjson.dumps(value).decode() for name, value in wanted.items()}

@@ -24,7 +24,7 @@ class AdminAccess:
             headers: the request's, by name in lower case.
             peer: the address that the request came from; None if nobody knows.
         """
-        _require_own_page(headers)
+        require_own_page(headers)
         if self._key is None:
             if not _is_here(headers, peer):
                 why = "without an --admin-key only callers at the service's own machine may change anything"
@@ -37,7 +37,7 @@ class AdminAccess:
             raise ServiceError(ErrorKind.UNAUTHENTICATED, "that is not the admin key")
 
 
-def _require_own_page(headers: Mapping[str, str]) -> None:
+def require_own_page(headers: Mapping[str, str]) -> None:
     """Refuse what another site's page sends through somebody's browser."""
     origin = headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != headers.get("host", ""):

@@ -1,9 +1,13 @@
-"""The times of a live stream: of its frames over all connections, and how far a source lags behind its own."""
+"""The times of a live stream: of its frames over all connections, and how far its source is behind or ahead of them."""
 
 _STEP_S = 1e-3
 """Between the last frame of a connection and the first of the next one, at least."""
 _FADES: float = 1e-3
-"""Seconds a second. Clocks of cameras run fast or slow by some 1e-4; what they lag by that is no lag."""
+"""Seconds a second. Clocks of cameras run fast or slow by some 1e-4; what comes of that is no lag, and no haste."""
+_AHEAD_S = 5.0
+"""Sources begin with what they have gathered."""
+_LEAP_S = 1.0
+"""A longer step from one frame to the next is a pause in the picture, or another clock."""
 
 
 class StreamClock:
@@ -50,3 +54,22 @@ class Backlog:
         self._least_s = min(behind_s, self._least_s + _FADES * (arrived_s - self._arrived_s))
         self._arrived_s = arrived_s
         return behind_s - self._least_s
+
+
+class Pace:
+    """How long to wait with the next frame, where a source sends faster than its frames are to be shown.
+
+    A live source cannot do that for long. A file can: without this a whole core would decode what nobody looks at.
+    """
+
+    def __init__(self) -> None:
+        self._ahead_s = 0.0
+        self._last: tuple[float, float] | None = None
+
+    def wait_s(self, time_s: float, arrived_s: float) -> float:
+        """Seconds, 0 for most, after the frame of that presentation time, which arrived at that moment."""
+        if self._last is not None:
+            shown_s, passed_s = min(_LEAP_S, time_s - self._last[0]), arrived_s - self._last[1]
+            self._ahead_s = max(0.0, self._ahead_s + shown_s - (1 + _FADES) * passed_s)
+        self._last = time_s, arrived_s
+        return max(0.0, self._ahead_s - _AHEAD_S)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from service.video.frame import Frame
-from service.video.live_clock import Backlog, StreamClock
+from service.video.live_clock import Backlog, Pace, StreamClock
 from service.video.live_latest import Arrived, LatestFrame, LiveFrame
 from service.video.live_status import LiveCounts
 from service.video.opening import VideoOptions
@@ -31,9 +31,9 @@ class LiveSource:
         """Why frames have ended, for the caller."""
         self.arrived_s: float | None = None
         """When the last frame came."""
-        self._backlog = Backlog()
+        self._backlog, self._pace = Backlog(), Pace()
         self._lock = threading.Lock()
-        self._interrupted = False
+        self._interrupted = threading.Event()
         self._source: VideoSource | None = None
         self._loop = asyncio.get_running_loop()
         self._info: asyncio.Future[VideoInfo] = self._loop.create_future()
@@ -70,7 +70,7 @@ class LiveSource:
     def interrupt(self) -> None:
         """End it soon."""
         with self._lock:
-            self._interrupted = True
+            self._interrupted.set()
             if self._source is not None:
                 self._source.interrupt()
 
@@ -94,7 +94,7 @@ class LiveSource:
         """Let others know of the source; False where nobody wants it any more."""
         with self._lock:
             self._source = source
-            if self._interrupted:
+            if self._interrupted.is_set():
                 return False
         self._clock.connected()
         self._loop.call_soon_threadsafe(self._tell, source.info)
@@ -106,7 +106,10 @@ class LiveSource:
 
     def _read_on(self, source: VideoSource) -> None:
         for frame in source.frames():
-            self._latest.offer(self._arrived(frame))
+            arrived = self._arrived(frame)
+            self._latest.offer(arrived)
+            if (wait_s := self._pace.wait_s(frame.time_s, arrived.arrived_s)) > 0:
+                self._interrupted.wait(wait_s)
         self.problem = source.problems[-1] if source.problems else "the source ended"
 
     def _arrived(self, frame: Frame) -> Arrived:

@@ -67,7 +67,7 @@ class LiveStream:
         """When the last frame of the connections before came."""
         self._connections = 0
         self._invalid = 0
-        """Connections in a row that gave no video."""
+        """Connections that gave no video, before one did."""
         self._work: asyncio.Task[None] | None = None
         self._ending = False
 
@@ -133,7 +133,8 @@ class LiveStream:
                 self._lost(str(error), SOURCE_UNAVAILABLE)
             except InvalidVideo as error:
                 self._invalid += 1
-                if self._invalid >= self._parts.limits.invalid_tries:
+                # Where there was video before there will be again: what comes now is a camera that wakes up.
+                if not self._connections and self._invalid >= self._parts.limits.invalid_tries:
                     raise ServiceError(ErrorKind.INVALID_VIDEO, str(error)) from error
                 self._lost(str(error), ErrorKind.INVALID_VIDEO)
             except VideoTooLarge as error:
@@ -191,7 +192,7 @@ class LiveStream:
         self._connections += 1
         if self._connections > 1:
             self._parts.events.reconnected()
-        self._invalid, self._problem = 0, None
+        self._problem = None
         self._enter(LiveState.RUNNING)
 
     def _lost(self, detail: str, code: str) -> None:
@@ -212,6 +213,7 @@ class LiveStream:
     def _enter(self, state: LiveState) -> None:
         if state is not self.state:
             self.state = state
+            _log.info("live stream %s is %s%s", self.id, state, f": {self._problem.detail}" if self._problem else "")
             self._parts.events.entered(state)
 
     def _finish(self, work: asyncio.Task[None]) -> None:

@@ -10,6 +10,7 @@ from contract.tasks.table import TASKS
 from service.errors import ServiceError, invalid_parameters
 from service.inference import Inference, parse_parameters
 from service.registry.version import LoadedVersion
+from service.video import association
 from service.video.clip_work import classify_clips
 from service.video.disk import on_disk
 from service.video.extent import frames_claimed, window_for
@@ -231,6 +232,7 @@ async def _followed(asking: PatientInference, request: VideoRequest, kept: Kept)
     version = await asking.version()
     if request.track is None:
         return None
+    await on_disk(association.prepare)
     threshold = _score_threshold(version, request)
     asking.parameters = {**asking.parameters, "score_threshold": request.track.detection_threshold(threshold)}
     followed = Followed(request.track, request.counts, threshold)

@@ -2,15 +2,21 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from vitrail_client import Client
 
 from tests.clients.addresses import TRANSPORTS, Addresses, Transport
+from tests.clients.scripted import Reply, Script, lines, scripted, told
 from tests.service.running import GREEN, RED, picture
+from tests.service.video.clips import every, truncated, write_clip
 
 CLIENT = Path(__file__).parents[2] / "clients" / "python"
 
@@ -25,9 +31,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def vitrail(folder: Path, *arguments: str, url: str = "", columns: int = 200) -> "subprocess.CompletedProcess[str]":
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    """A folder with some videos of a second."""
+    clip = write_clip(tmp_path / "clip.mp4", every(25), options={"movflags": "faststart"})
+    truncated(clip, 0.9)
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    return tmp_path
+
+
+def vitrail(
+    folder: Path, *arguments: str, url: str = "", columns: int = 200, **variables: str
+) -> "subprocess.CompletedProcess[str]":
     """Run the command in a folder; the service's address stands in the environment."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CLIENT), "COLUMNS": str(columns)}
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CLIENT), "COLUMNS": str(columns), **variables}
     return subprocess.run(
         [sys.executable, "-m", "vitrail_client", *arguments],
         cwd=folder,
@@ -137,6 +154,148 @@ def test_no_service(folder: Path, command: tuple[str, ...]) -> None:
 def test_wrong_arguments(folder: Path, arguments: tuple[str, ...], said: str) -> None:
     """Arguments that make no sense are refused with status 2 before anything is asked."""
     done = vitrail(folder, "predict", "red.png", *arguments)
+
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_a_video(films: Path, served: Addresses) -> None:
+    """``vitrail video`` prints a line a processed frame, and saves the annotated video."""
+    asked = ("--task", "detect", "--track", "--fps", "5", "-p", "score_threshold=0.1", "--annotate", "out.mp4")
+    done = vitrail(films, "video", "clip.mp4", *asked, url=served.rest)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["frame"] for line in found] == [0, 5, 10, 15, 20]
+    assert all("objects" in line for line in found)
+    assert (films / "out.mp4").stat().st_size > 1000
+    with Client(served.rest) as client:
+        assert client.videos.list(limit=1)["videos"][0]["input"]["name"] == "clip.mp4"
+
+
+def test_a_video_of_bytes(films: Path, served: Addresses) -> None:
+    """Bytes are base64 in the lines, which --output writes to a file."""
+    asked = ("--task", "depth", "--fps", "1", "-p", "encoding=npy", "--output", "lines.ndjson")
+    done = vitrail(films, "video", "clip.mp4", *asked, url=served.rest)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    (line,) = map(json.loads, (films / "lines.ndjson").read_text().splitlines())
+    assert line["map"]["data"].startswith("k05VTVB")
+
+
+def test_counting(films: Path, served: Addresses) -> None:
+    """--counts names a file with lines and zones."""
+    counts = {"lines": [{"name": "gate", "points": [[0, 0.5], [1, 0.5]]}]}
+    (films / "counts.json").write_text(json.dumps(counts))
+    done = vitrail(films, "video", "clip.mp4", "--track", "--counts", "counts.json", "--fps", "5", url=served.rest)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "counts" in json.loads(done.stdout.splitlines()[-1])
+
+
+def test_progress_on_a_terminal(films: Path, served: Addresses) -> None:
+    """On a terminal bars show how far it is; the lines go to standard output all the same."""
+    done = vitrail(films, "video", "clip.mp4", "--fps", "5", url=served.rest, FORCE_COLOR="1")
+
+    assert done.returncode == 0, done.stderr
+    assert "sending" in done.stderr
+    assert "━" in done.stderr.partition("sending")[2]
+    assert [json.loads(line)["frame"] for line in done.stdout.splitlines()] == [0, 5, 10, 15, 20]
+
+
+def test_a_video_with_problems(films: Path, served: Addresses) -> None:
+    """What was wrong with a file that was processed as far as it goes is told, and is no failure."""
+    done = vitrail(films, "video", "clip_short.mp4", "--fps", "5", url=served.rest)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert "vitrail: clip_short.mp4: the header announces 25 frames" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("broken.mp4",), "broken.mp4: "),
+        (("nowhere.mp4",), "nowhere.mp4"),
+        (("clip.mp4", "-p", "labels=nobody"), "nobody"),
+        (("clip.mp4", "--model", "nobody"), "[model_not_found]"),
+        (("clip.mp4", "--output", "nowhere/lines"), "nowhere/lines"),
+        (("clip.mp4", "--annotate", "nowhere/out.mp4"), "nowhere/"),
+        (("clip.mp4", "--task", "classify", "--track"), "[invalid_parameters]"),
+        (("https://videos.example/clip.mp4",), "[forbidden]"),
+        (("clip.mp4", "--url", "http://127.0.0.1:9"), "no service answers at http://127.0.0.1:9"),
+    ],
+)
+def test_a_video_that_fails(films: Path, served: Addresses, arguments: tuple[str, ...], said: str) -> None:
+    """A video that is not answered to its end is named with the reason, and the exit status is 1."""
+    done = vitrail(films, "video", *arguments, url=served.rest)
+
+    assert done.returncode == 1, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_video_over_grpc(films: Path, served: Addresses) -> None:
+    """At an address of gRPC the command says that it needs REST."""
+    done = vitrail(films, "video", "clip.mp4", url=served.grpc)
+
+    assert done.returncode == 1
+    assert "over REST" in done.stderr
+
+
+@contextmanager
+def running(films: Path, results: Reply) -> Iterator[tuple["subprocess.Popen[bytes]", Script]]:
+    """The command over a job that has these results, and the service that it asks."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CLIENT)}
+    with scripted() as script:
+        job = told(id="7", state="running", problems=[], error=None)
+        script.on("POST /v1/videos", job)
+        script.on("GET /v1/videos/7/results", results)
+        script.on("POST /v1/videos/7:cancel", job)
+        command = [sys.executable, "-m", "vitrail_client", "video", "clip.mp4", "--url", script.url]
+        with subprocess.Popen(
+            command, cwd=films, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            yield process, script
+
+
+def test_a_reader_who_leaves(films: Path) -> None:
+    """Where nobody reads the lines any more, the job is cancelled."""
+    with running(films, lines(*range(20_000))) as (process, script):
+        assert process.stdout is not None
+        assert process.stdout.readline() == b'{"frame": 0}\n'
+        process.stdout.close()
+        assert process.wait(30) == 1
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert len(script.asked["POST /v1/videos/7:cancel"]) == 1
+
+
+def test_a_caller_who_gives_up(films: Path) -> None:
+    """Ctrl-C ends the job, too."""
+    with running(films, lines(0, silent=True)) as (process, script):
+        assert process.stdout is not None
+        assert process.stdout.readline() == b'{"frame": 0}\n'
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) != 0
+        assert process.stderr is not None
+        assert b"Traceback" not in process.stderr.read()
+    assert len(script.asked["POST /v1/videos/7:cancel"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--annotate", "out.avi"), "does not end in .mp4"),
+        (("--counts", "broken.mp4"), "broken.mp4 cannot be read"),
+        (("--task", "classify-nothing"), "is not one of 'classify', 'detect'"),
+        (("-p", "track=true"), "track is no parameter of a task"),
+        (("--fps", "0"), "0.001"),
+    ],
+)
+def test_wrong_arguments_for_a_video(films: Path, arguments: tuple[str, ...], said: str) -> None:
+    """Arguments that make no sense are refused with status 2 before anything is sent."""
+    done = vitrail(films, "video", "clip.mp4", *arguments)
 
     assert done.returncode == 2
     assert said in " ".join(done.stderr.replace("│", " ").split())

@@ -46,13 +46,15 @@ def camera(clip: Path) -> Iterator[str]:
 
 
 def test_a_camera_from_start_to_stop(watching: str, camera: str) -> None:
-    """A stream is started, read, looked at, listed and stopped."""
+    """A stream is started, read, looked at, listed, stopped, and by another stop forgotten."""
     with Client(watching) as client:
         begun = client.streams.start(camera, **ASKED, track=True, fps=20, sample="every")
         found = list(islice(client.streams.results(begun["id"]), 5))
         status = client.streams.get(begun["id"])
         assert client.streams.picture(begun["id"]).startswith(b"\xff\xd8")
         assert [stream["id"] for stream in client.streams.list()] == [begun["id"]]
+        client.streams.stop(begun["id"])
+        assert client.streams.get(begun["id"])["state"] == "ended"
         client.streams.stop(begun["id"])
 
         assert [line["frame"] for line in found] == sorted({line["frame"] for line in found})

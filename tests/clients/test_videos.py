@@ -232,9 +232,7 @@ def test_no_retries_no_other_connection(served: Addresses, clip: Path) -> None:
     assert caught.value.code == "unreachable"
 
 
-def test_an_annotated_video_is_whole_or_not_there(
-    client: Client, served: Addresses, clip: Path, tmp_path: Path
-) -> None:
+def test_an_annotated_video_is_whole_or_not_there(served: Addresses, clip: Path, tmp_path: Path) -> None:
     """A download that breaks is begun again; one that fails for good leaves nothing."""
     with Client(served.rest) as client:
         job_id = client.videos.submit(clip, **ASKED, annotate=True)["id"]

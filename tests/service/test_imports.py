@@ -57,10 +57,10 @@ def test_the_guard_of_that_test_guards() -> None:
 
 
 def test_the_application_starts_without_the_drawing_library() -> None:
-    """Who wants no pictures pays for none: the application imports neither supervision nor matplotlib."""
+    """Who wants no pictures and no tracks pays for none: the libraries for these are imported when first wanted."""
     loaded = run("import sys, service.app; print(*sys.modules, sep='\\n')")
     assert "service.inference" in loaded
-    assert not {"supervision", "matplotlib", "service.drawing"} & set(loaded)
+    assert not {"supervision", "matplotlib", "scipy", "service.drawing"} & set(loaded)
 
 
 @pytest.mark.parametrize("module", ["service.engines.onnx", "build_engines.onnx_session"])

@@ -110,7 +110,7 @@ class Streams:
         return of_type(self._ask(picture_of(stream_id)), "image/").content
 
     def stop(self, stream_id: str) -> None:
-        """End a stream; once this returns all that it held is free."""
+        """End a stream; once this returns all that it held is free. Of one that is over, nothing is known after it."""
         self._ask(stop(stream_id))
 
     def _ask(self, request: Request) -> httpx.Response:

@@ -30,7 +30,17 @@ from vitrail_client.schemas import (
 
 Task = Literal["classify", "detect", "segment", "embed", "regions", "depth", "matte", "keypoints", "restore", "explain"]
 VideoTask = Literal[
-    "classify", "detect", "segment", "embed", "regions", "depth", "matte", "keypoints", "restore", "explain"
+    "classify",
+    "detect",
+    "segment",
+    "embed",
+    "regions",
+    "depth",
+    "matte",
+    "keypoints",
+    "restore",
+    "classify-video",
+    "explain",
 ]
 BINARY = frozenset(
     (

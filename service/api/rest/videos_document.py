@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from contract.tasks.table import TASKS
 from service.api.rest.document import (
     BINARY,
     REQUEST_ID,
@@ -40,6 +39,8 @@ _REFUSALS = {
 }
 _TIMES = (429, 503, 507)
 _SWITCH: Schema = {"enum": ["true", "false", "1", "0"]}
+_PARTS = ("sampling", "clips")
+"""Of what is asked for; their members stand beside the others in a query."""
 _ID = path_parameter("id", "The job's id.")
 
 
@@ -66,12 +67,12 @@ def _fields() -> dict[str, Schema]:
     """What a caller may ask of a video, as JSON has it."""
     made = VideoRequest.model_json_schema()
     fields: dict[str, Schema] = inlined(made["properties"], made["$defs"])
-    sampling = fields.pop("sampling")["properties"]
-    for schema in (*fields.values(), *sampling.values()):
+    for part in _PARTS:
+        fields |= fields.pop(part)["properties"]
+    for schema in fields.values():
         schema.pop("title", None)
-    fields["task"] |= {"enum": [task.task for task in TASKS.values() if not task.clips]}
     fields["model"] = {"type": "string", "pattern": SELECTOR_PATTERN, "description": fields["model"]["description"]}
-    return {**fields, **sampling}
+    return fields
 
 
 def _as_text(schema: Schema) -> Schema:
@@ -99,6 +100,12 @@ _POST_PARAMETERS = [
         "description": "Of one's own choice. Sent again with the same key, the same request with the same video is "
         "answered with the job of the first time.",
         "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    },
+    {
+        "name": "Content-Disposition",
+        "in": "header",
+        "description": 'Of a file that is sent as it is: its name, as in `attachment; filename="street.mp4"`.',
+        "schema": {"type": "string"},
     },
 ]
 _FORM: Schema = {

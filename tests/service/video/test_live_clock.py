@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.video.live_clock import Backlog, StreamClock
+from service.video.live_clock import Backlog, Pace, StreamClock
 
 STEPS = st.lists(st.floats(1e-3, 10), min_size=1, max_size=8)
 CONNECTIONS = st.lists(st.tuples(st.floats(0, 100), st.floats(-50, 50), STEPS), min_size=1, max_size=6)
@@ -61,3 +61,29 @@ def test_clocks_that_drift_are_no_backlog() -> None:
     backlog = Backlog()
     late = [backlog.late_s(second * (1 - 1e-4), float(second)) for second in range(0, 200_000, 10)]
     assert max(late) < 1e-6
+
+
+def played(pace: Pace, steps: list[tuple[float, float]]) -> float:
+    """The seconds that it takes until frames so far apart, so long after one another, have been let pass."""
+    time_s = now_s = 0.0
+    for step_s, passed_s in steps:
+        time_s += step_s
+        now_s += passed_s
+        now_s += pace.wait_s(time_s, now_s)
+    return now_s
+
+
+def test_a_file_is_played_at_its_own_pace() -> None:
+    """What comes as fast as it can is held up until it is no more than five seconds early."""
+    assert played(Pace(), [(0.04, 0.001)] * 2500) == pytest.approx(95, abs=0.5)
+
+
+@pytest.mark.parametrize("rate", [0.5, 1.0, 1.0001])
+def test_a_camera_is_never_held_up(rate: float) -> None:
+    """Frames that come as their times say, or later, or a little fast because clocks differ, are let pass."""
+    assert played(Pace(), [(0.04, 0.04 / rate)] * 500_000) == pytest.approx(20_000 / rate)
+
+
+def test_a_leap_of_the_clock_is_no_haste() -> None:
+    """Times that leap ahead by an hour hold nobody up."""
+    assert played(Pace(), [(0.04, 0.04)] * 50 + [(3600, 0.04)] + [(0.04, 0.04)] * 50) == pytest.approx(101 * 0.04)

@@ -472,20 +472,22 @@ class SegmentResult(_message.Message):
     def __init__(self, image: _Optional[_Union[ImageSize, _Mapping]] = ..., segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., palette: _Optional[_Union[MaskPicture, _Mapping]] = ...) -> None: ...
 
 class Segment(_message.Message):
-    __slots__ = ("label", "index", "score", "area", "box", "mask")
+    __slots__ = ("label", "index", "score", "area", "box", "mask", "track_id")
     LABEL_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     AREA_FIELD_NUMBER: _ClassVar[int]
     BOX_FIELD_NUMBER: _ClassVar[int]
     MASK_FIELD_NUMBER: _ClassVar[int]
+    TRACK_ID_FIELD_NUMBER: _ClassVar[int]
     label: str
     index: int
     score: float
     area: int
     box: Box
     mask: Mask
-    def __init__(self, label: _Optional[str] = ..., index: _Optional[int] = ..., score: _Optional[float] = ..., area: _Optional[int] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., mask: _Optional[_Union[Mask, _Mapping]] = ...) -> None: ...
+    track_id: int
+    def __init__(self, label: _Optional[str] = ..., index: _Optional[int] = ..., score: _Optional[float] = ..., area: _Optional[int] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., mask: _Optional[_Union[Mask, _Mapping]] = ..., track_id: _Optional[int] = ...) -> None: ...
 
 class Mask(_message.Message):
     __slots__ = ("rle", "polygon", "png", "bits", "palette")
@@ -622,14 +624,16 @@ class KeypointsResult(_message.Message):
     def __init__(self, image: _Optional[_Union[ImageSize, _Mapping]] = ..., people: _Optional[_Iterable[_Union[Person, _Mapping]]] = ...) -> None: ...
 
 class Person(_message.Message):
-    __slots__ = ("score", "box", "keypoints")
+    __slots__ = ("score", "box", "keypoints", "track_id")
     SCORE_FIELD_NUMBER: _ClassVar[int]
     BOX_FIELD_NUMBER: _ClassVar[int]
     KEYPOINTS_FIELD_NUMBER: _ClassVar[int]
+    TRACK_ID_FIELD_NUMBER: _ClassVar[int]
     score: float
     box: Box
     keypoints: _containers.RepeatedCompositeFieldContainer[Keypoint]
-    def __init__(self, score: _Optional[float] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., keypoints: _Optional[_Iterable[_Union[Keypoint, _Mapping]]] = ...) -> None: ...
+    track_id: int
+    def __init__(self, score: _Optional[float] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., keypoints: _Optional[_Iterable[_Union[Keypoint, _Mapping]]] = ..., track_id: _Optional[int] = ...) -> None: ...
 
 class Keypoint(_message.Message):
     __slots__ = ("name", "x", "y", "score")
