@@ -215,8 +215,8 @@ and a model so small that the service's own work is what counts. {machine}, {dat
 the median of the second tenth of its time against that of the last. *Over and over*: the median after cycles {first} to
 {last} against that after the last {ten}. Streams are of an RTSP camera on loopback, and each gives a processed frame
 before it is ended; jobs are cancelled in the middle of a video; WebSockets send eight frames, take one answer, and are
-dropped by closing the connection. *Threads* and *descriptors* are those before (over and over: after cycle {last}) → when
-all is over. Less than {allowed:.0%} growth is wanted, and no thread or descriptor more.
+dropped by closing the connection. *Threads* and *descriptors* are those before (over and over: after cycle {last}) →
+when all is over. Less than {allowed:.0%} growth is wanted, and no thread or descriptor more.
 
 Memory along the way, MB, at even distances:
 

@@ -173,6 +173,17 @@ async def test_refusals(served: Addresses, clip: Path, asked: dict[str, Any], co
     assert (caught.value.code, caught_async.value.code) == (code, code)
 
 
+def test_clips(client: Client, clip: Path) -> None:
+    """A model of clips answers windows, a line each, and the whole video."""
+    job = client.videos.submit(clip, task="classify-video", window_s=0.5, overlap=0)
+    found = list(client.videos.results(job["id"]))
+    ended = client.videos.wait(job["id"])
+
+    assert len(found) == 2
+    assert all("classes" in line for line in found)
+    assert ended["summary"]["classes"]
+
+
 def test_bytes_are_bytes(client: Client, clip: Path) -> None:
     """What the lines have as base64 comes as bytes, as with images."""
     job = client.videos.submit(clip, task="depth", fps=1, encoding="npy")

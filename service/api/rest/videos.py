@@ -16,10 +16,11 @@ from starlette.types import Send
 from contract.tasks.table import TASKS
 from service.api.rest.body import BodyLimits
 from service.api.rest.departure import unless_caller_leaves
+from service.api.rest.last_answer import LastAnswer
 from service.api.rest.predict import request_id_of
 from service.api.rest.problems import http_problem, problem
 from service.api.rest.refusals import refused
-from service.api.rest.video_body import Arriving, LastAnswer, VideoBody, opened_body
+from service.api.rest.video_body import Arriving, VideoBody, opened_body
 from service.api.rest.video_status import links_of, status_document
 from service.api.rest.videos_document import ANNOTATED, CANCEL, DELETE, LIST, MOST, NDJSON, POST, RESULTS, STATUS, USUAL
 from service.errors import ErrorKind, ServiceError, invalid_parameters

@@ -13,6 +13,7 @@ import orjson
 
 from service.url_policy import UrlPolicy
 from service.video.live_address import AddressPolicy
+from service.video.live_asking import LiveAsking
 from service.video.live_events import StreamEvents
 from service.video.live_limits import LiveLimits
 from service.video.live_readers import Reader
@@ -60,6 +61,12 @@ async def live(
 async def begun(streams: Streams, url: str, owner: str = "", **wanted: Any) -> LiveStream:
     """A stream, as a caller asks for it; for the detector unless something else is wanted."""
     return await streams.begin(LiveRequest.of({"url": url, "task": "detect", **wanted}), owner)
+
+
+def asking(service: Running, task: str = "detect", timeout_s: float = 5.0, **wanted: object) -> LiveAsking:
+    """One that asks a service for the frames of a stream."""
+    request = LiveRequest.of({"url": "rtsp://camera/a", "task": task, **wanted})
+    return LiveAsking(service.application.inference, request, "a stream", timeout_s)
 
 
 async def lines_from(reader: Reader, count: int) -> list[dict[str, Any]]:

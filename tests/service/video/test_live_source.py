@@ -42,7 +42,7 @@ def reading(
     rate: float | None = None,
 ) -> LiveSource:
     """A connection to a source."""
-    latest = LatestFrame(LiveSampling(SamplingParameters(fps=rate)), counts, workers)
+    latest = LatestFrame(LiveSampling(SamplingParameters()), counts, workers)
     return LiveSource(url, QUICK, latest, clock or StreamClock(), counts)
 
 

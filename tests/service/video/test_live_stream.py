@@ -175,7 +175,7 @@ async def test_a_source_of_text(service: Running, text: bytes) -> None:
         async with live(service) as streams:
             stream = await over(await begun(streams, source.url))
             await until(lambda: streams.running == 0)
-            assert source.callers == 3
+            assert source.callers == 5
     problem = stream.status().problem
     assert problem is not None
     assert (stream.state, problem.code) == (LiveState.FAILED, ErrorKind.INVALID_VIDEO)

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 
-from service.api.rest.video_body import Arriving, LastAnswer, VideoBody, opened_body
+from service.api.rest.video_body import Arriving, VideoBody, opened_body
 from service.errors import ErrorKind, ServiceError
 from service.url_policy import UrlPolicy
 from service.video.download import Download
@@ -176,25 +175,6 @@ async def test_json_of_another_form(body: bytes, words: str) -> None:
     """JSON that is broken, too long or without an address is refused; without the right to fetch, so is any."""
     _, message = await refused([body], content_type="application/json")
     assert words in message
-
-
-@pytest.mark.parametrize("ends_after", [3, 1_000_000])
-async def test_a_last_answer_is_said_first(ends_after: int) -> None:
-    """Who is refused in the middle of a body hears it at once; then a part of the rest is read, and no more than that."""
-    happened: list[str] = []
-
-    async def receive() -> Any:
-        happened.append("read")
-        return {"type": "http.request", "body": bytes(1 << 20), "more_body": happened.count("read") < ends_after}
-
-    async def send(message: Any) -> None:
-        happened.append(f"{message.get('status', '')}{message.get('body', b'').decode()}")
-
-    answer = LastAnswer(Response("no", 413))
-    await answer({"type": "http"}, receive, send)
-    read = min(ends_after, 16)
-    assert happened == ["413", "no", *["read"] * read, ""]
-    assert answer.headers["connection"] == "close"
 
 
 @pytest.mark.parametrize(("media_type", "before", "behind"), [("video/mp4", b"", b""), (FORM, VIDEO, b"\r\n--b--\r\n")])
