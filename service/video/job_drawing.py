@@ -20,7 +20,7 @@ class JobDrawing:
     What was added stays and can be played, also where the work ends in the middle.
 
     Raises:
-        ServiceError: overloaded, where the disk is full.
+        ServiceError: storage_full, where the disk is full.
     """
 
     def __init__(self, folder: JobFolder, task: Task) -> None:

@@ -124,6 +124,7 @@ class Jobs:
         To be called before what the work needs is closed, and after a ``start`` that has failed too.
         """
         self._closing = True
+        self.unavailable = self.unavailable or "the service is ending; ask again when it is back"
         if self._sweeper is not None:
             self._sweeper.cancel()
         for live in self._live.values():
@@ -149,7 +150,7 @@ class Jobs:
             declared_bytes: Its size as the caller says.
 
         Raises:
-            ServiceError: overloaded where too many wait or the disk is full; too_large.
+            ServiceError: overloaded where too many wait; storage_full; too_large.
         """
         if self._closing or len(self._waiting) + len(self._uploads) >= self._limits.waiting:
             raise overloaded("too many videos wait already")
@@ -166,6 +167,11 @@ class Jobs:
             if not upload.taken:
                 self._disk.forget(upload.id)
                 await upload.discard()
+
+    def check(self, request: Mapping[str, Any]) -> None:
+        """Raise ServiceError (invalid_parameters, or the policy's) where ``submit`` would: before a video is sent."""
+        if (url := request.get("webhook")) is not None:
+            self._telling.check(url)
 
     async def submit(
         self,
@@ -184,12 +190,10 @@ class Jobs:
             idempotency_key: Unique among all callers: put the caller's name before it where there are several.
 
         Raises:
-            ServiceError: invalid_parameters (as KeyReused) where the key belongs to another request, or where the
-                webhook is not allowed; overloaded where the disk is full.
+            ServiceError: conflict (as KeyReused) where the key belongs to another request; storage_full; and what
+                ``check`` raises.
         """
-        url = request.get("webhook")
-        if url is not None:
-            self._telling.check(url)
+        self.check(request)
         await upload.finish()
         text = orjson.dumps(dict(request), option=orjson.OPT_SORT_KEYS)
         job = Job(
@@ -200,7 +204,7 @@ class Jobs:
             created_s=time.time(),
             idempotency_key=idempotency_key,
             request_hash=hashlib.sha256(text + upload.digest.encode()).hexdigest(),
-            webhook_due=url is not None,
+            webhook_due="webhook" in request,
         )
         return await to_its_end(asyncio.ensure_future(self._take(upload, job)))
 

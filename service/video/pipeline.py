@@ -52,8 +52,8 @@ class VideoWork:
         """See `Work.run`.
 
         Raises:
-            ServiceError: as `Inference.predict` does; unsupported_media_type and too_large for what is no video, or has
-                frames too large; overloaded where the disk is full.
+            ServiceError: as `Inference.predict` does; invalid_video and too_large for what is no video, or has
+                frames too large; storage_full where the disk is full.
         """
         request = VideoRequest.of(job.request)
         asking = PatientInference(

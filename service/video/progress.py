@@ -86,7 +86,7 @@ class Progress:
         Readers get them at once. The fewer the calls, the cheaper.
 
         Raises:
-            ServiceError: overloaded, where the disk has no room: the job ends, what is written stays.
+            ServiceError: storage_full, where the disk has no room: the job ends, what is written stays.
             ValueError: the frames do not rise.
         """
         if not lines:

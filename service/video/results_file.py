@@ -68,7 +68,7 @@ class ResultsFile:
         """Make ready for more lines; a torn last line, left by a crash, is cut off.
 
         Raises:
-            ServiceError: overloaded, where the disk is full.
+            ServiceError: storage_full, where the disk is full.
         """
         await on_disk(self._open)
         self._tell()
@@ -80,7 +80,7 @@ class ResultsFile:
 
         Raises:
             ValueError: the frames do not rise.
-            ServiceError: overloaded, where the disk is full.
+            ServiceError: storage_full, where the disk is full.
         """
         if not lines:
             return

@@ -52,7 +52,7 @@ class Upload:
         """Take the next bytes.
 
         Raises:
-            ServiceError: too_large beyond the limit; overloaded where the disk has no room for them.
+            ServiceError: too_large beyond the limit; storage_full where the disk has no room for them.
         """
         self._size += len(chunk)
         if self._size > self._max_bytes:

@@ -205,7 +205,7 @@ export class Film {
     this.#stage.note(
       wasAnnotated
         ? "This browser cannot play the annotated video either; it can be downloaded below."
-        : "This browser cannot play the video. It can be processed all the same.",
+        : "This browser cannot play the video. It can be processed all the same, and shown as an annotated MP4.",
     );
     this.#showAnnotated(wasAnnotated);
   }

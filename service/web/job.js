@@ -9,6 +9,8 @@ import { fetchJob, readLines } from "./videos.js";
 const ASK_EVERY_MS = 500;
 /** A service that is restarted goes on with its jobs; so long it may be away. */
 const TRIES = 10;
+/** What the service, or a proxy before it, says while it is away. */
+const AWAY = new Set(["unreachable", "502", "503", "504"]);
 const FINAL = new Set(["done", "failed", "cancelled"]);
 
 /**
@@ -67,7 +69,7 @@ async function patiently(ask, signal) {
       return await ask();
     } catch (error) {
       // A body that breaks off is a TypeError.
-      const passes = error instanceof TypeError || (error instanceof Problem && error.code === "unreachable");
+      const passes = error instanceof TypeError || (error instanceof Problem && AWAY.has(error.code));
       if (signal.aborted || !passes || tries === TRIES) throw error;
       await pause(ASK_EVERY_MS * Math.min(tries, 6), signal);
     }

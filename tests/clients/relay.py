@@ -12,14 +12,18 @@ class Relay:
     """Passes bytes on both ways; of the first connections that carry an answer, it lets so many bytes through each."""
 
     def __init__(self, to: str, cuts: Iterable[int]) -> None:
-        parts = urlsplit(to)
-        self._to = (parts.hostname or "", parts.port or 80)
+        self.lead_to(to)
         self._cuts = deque(cuts)
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._threads = [threading.Thread(target=self._accept)]
         self._lines: list[socket.socket] = []
         self.connections = 0
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+
+    def lead_to(self, url: str) -> None:
+        """Connections go there from now on."""
+        parts = urlsplit(url)
+        self._to = (parts.hostname or "", parts.port or 80)
 
     def start(self) -> None:
         """Take connections from now on."""
@@ -41,7 +45,11 @@ class Relay:
                 near, _ = self._listening.accept()
             except OSError:
                 return
-            far = socket.create_connection(self._to)
+            try:
+                far = socket.create_connection(self._to)
+            except OSError:
+                _shut(near)
+                continue
             self.connections += 1
             self._lines += [near, far]
             budget = self._cuts.popleft() if self._cuts else None

@@ -220,7 +220,6 @@ def test_a_video_with_problems(films: Path, served: Addresses) -> None:
         (("clip.mp4", "-p", "labels=nobody"), "nobody"),
         (("clip.mp4", "--model", "nobody"), "[model_not_found]"),
         (("clip.mp4", "--output", "nowhere/lines"), "nowhere/lines"),
-        (("clip.mp4", "--annotate", "nowhere/out.mp4"), "nowhere/"),
         (("clip.mp4", "--task", "classify", "--track"), "[invalid_parameters]"),
         (("https://videos.example/clip.mp4",), "[forbidden]"),
         (("clip.mp4", "--url", "http://127.0.0.1:9"), "no service answers at http://127.0.0.1:9"),
@@ -271,6 +270,16 @@ def test_a_reader_who_leaves(films: Path) -> None:
     assert len(script.asked["POST /v1/videos/7:cancel"]) == 1
 
 
+def test_a_job_that_is_lost(films: Path) -> None:
+    """Where its results cannot be read any more, the job is named."""
+    with running(films, Reply(b'{"code": "internal", "detail": "lost"}', status=500)) as (process, _):
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait(30) == 1
+    assert b"clip.mp4: its job is 7" in said
+    assert b"lost [internal]" in said
+
+
 def test_a_caller_who_gives_up(films: Path) -> None:
     """Ctrl-C ends the job, too."""
     with running(films, lines(0, silent=True)) as (process, script):
@@ -287,6 +296,7 @@ def test_a_caller_who_gives_up(films: Path) -> None:
     ("arguments", "said"),
     [
         (("--annotate", "out.avi"), "does not end in .mp4"),
+        (("--annotate", "nowhere/out.mp4"), "nowhere is no folder"),
         (("--counts", "broken.mp4"), "broken.mp4 cannot be read"),
         (("--task", "classify-nothing"), "is not one of 'classify', 'detect'"),
         (("-p", "track=true"), "track is no parameter of a task"),

@@ -3,10 +3,11 @@
 import asyncio
 import io
 import os
+import signal
 import threading
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +18,8 @@ from vitrail_client import AsyncClient, Client, VitrailError
 from tests.clients.addresses import Addresses
 from tests.clients.relay import relay
 from tests.clients.scripted import Reply, lines, scripted, told
+from tests.end_to_end.gateway import gateway
+from tests.service.tiny_tasks import write_tiny_repository
 from tests.service.video.clips import every, write_clip
 
 FRAMES = 24
@@ -229,6 +232,29 @@ async def test_broken_lines_go_on(served: Addresses, clip: Path) -> None:
         async with AsyncClient(broken.url) as client_async:
             assert [line async for line in client_async.videos.results(job_id)] == whole
     assert len(whole) == FRAMES
+
+
+async def test_a_service_that_dies_and_comes_back(tmp_path: Path) -> None:
+    """A service is killed in the middle of a job, and started again: lines and waiting go on, and nothing is lost."""
+    write_tiny_repository(tmp_path / "models")
+    clip = await asyncio.to_thread(write_clip, tmp_path / "long.mp4", every(1200), key_every=100)
+    settings: dict[str, Any] = {"threads": 1, "grpc_port": 0, "videos": tmp_path / "videos"}
+    numbers = []
+    with ExitStack() as stack:
+        first = stack.enter_context(gateway(tmp_path / "models", tmp_path / "first", **settings))
+        way = stack.enter_context(relay(first.url))
+        async with AsyncClient(way.url) as client:
+            job = await client.videos.submit(clip, **ASKED)
+            waiting = asyncio.create_task(client.videos.wait(job["id"]))
+            async for line in client.videos.results(job["id"]):
+                numbers.append(line["frame"])
+                if len(numbers) == 50:
+                    first.leave(signal.SIGKILL)
+                    again = gateway(tmp_path / "models", tmp_path / "second", **settings)
+                    way.lead_to((await asyncio.to_thread(stack.enter_context, again)).url)
+            ended = await waiting
+    assert numbers == list(range(1200))
+    assert ended["state"] == "done"
 
 
 def test_no_retries_no_other_connection(served: Addresses, clip: Path) -> None:

@@ -59,8 +59,7 @@ def video(
     asked: dict[str, Any] = {"task": task, "model": model, "fps": fps, "sample": sample, "track": track or None}
     asked |= {"counts": _counts(counts), "annotate": annotate is not None}
     asked |= parameters_in(parameter, _NO_PARAMETERS)
-    if annotate is not None and annotate.suffix.lower() != ".mp4":
-        raise typer.BadParameter(f"{annotate} does not end in .mp4", param_hint="--annotate")
+    _check(annotate)
     done = False
     with opened_client(url, api_key, timeout) as client:
         try:
@@ -81,7 +80,7 @@ def _answered(client: Client, file: str, asked: Mapping[str, Any], lines: TextIO
     job = _submitted(client, file, asked, console)
     # On one terminal, lines and a bar would be in each other's way; and lines show how far it is.
     shown = console.is_terminal and not lines.isatty()
-    with _cancelled_if_left(client, job), working(client, job, console, shown=shown):
+    with _told_of(client, file, job), working(client, job, console, shown=shown):
         for line in client.videos.results(job["id"]):
             print(as_json(line), file=lines, flush=True)
         job = client.videos.wait(job["id"])
@@ -104,14 +103,25 @@ def _submitted(client: Client, file: str, asked: Mapping[str, Any], console: Con
 
 
 @contextmanager
-def _cancelled_if_left(client: Client, job: VideoAnswer) -> Iterator[None]:
-    """Nobody will read the results of a job whose command was ended."""
+def _told_of(client: Client, file: str, job: VideoAnswer) -> Iterator[None]:
+    """Nobody will read the results of a job whose command was ended; one that is out of reach goes on."""
     try:
         yield
     except (KeyboardInterrupt, BrokenPipeError):
         with suppress(VitrailError):
             client.videos.cancel(job["id"])
         raise
+    except VitrailError:
+        complain(f"{file}: its job is {job['id']}, and may go on")
+        raise
+
+
+def _check(annotate: Path | None) -> None:
+    """What is found out after the work is found out too late."""
+    if annotate is not None and annotate.suffix.lower() != ".mp4":
+        raise typer.BadParameter(f"{annotate} does not end in .mp4", param_hint="--annotate")
+    if annotate is not None and not annotate.parent.is_dir():
+        raise typer.BadParameter(f"{annotate.parent} is no folder", param_hint="--annotate")
 
 
 def _written_to(output: Path | None) -> Any:

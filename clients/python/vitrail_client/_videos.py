@@ -149,7 +149,8 @@ class Videos:
         """
         begun_s = time.monotonic()
         outage = Outage(self._timeout_s, self._retries)
-        for pause_s in _pauses():
+        pauses = _pauses()
+        while True:
             try:
                 job = job_in(self._rest.send(status_of(job_id), self._timeout_s))
             except VitrailError as error:
@@ -158,8 +159,7 @@ class Videos:
             outage.ended()
             if job["state"] in OVER:
                 return job
-            time.sleep(_within(timeout_s, begun_s, pause_s, job))
-        raise AssertionError("the pauses have no end")
+            time.sleep(_within(timeout_s, begun_s, next(pauses), job))
 
     def annotated(self, job_id: str, to_path: str | PathLike[str]) -> Path:
         """Save the video with what was found drawn in, as an MP4, and return its path; once the job has ended.
@@ -267,7 +267,8 @@ class AsyncVideos:
         """See `Videos.wait`."""
         begun_s = time.monotonic()
         outage = Outage(self._timeout_s, self._retries)
-        for pause_s in _pauses():
+        pauses = _pauses()
+        while True:
             try:
                 job = job_in(await self._rest.send(status_of(job_id), self._timeout_s))
             except VitrailError as error:
@@ -276,8 +277,7 @@ class AsyncVideos:
             outage.ended()
             if job["state"] in OVER:
                 return job
-            await asyncio.sleep(_within(timeout_s, begun_s, pause_s, job))
-        raise AssertionError("the pauses have no end")
+            await asyncio.sleep(_within(timeout_s, begun_s, next(pauses), job))
 
     async def annotated(self, job_id: str, to_path: str | PathLike[str]) -> Path:
         """See `Videos.annotated`."""

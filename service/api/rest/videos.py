@@ -25,6 +25,7 @@ from service.api.rest.video_status import links_of, status_document
 from service.api.rest.videos_document import ANNOTATED, CANCEL, DELETE, LIST, MOST, NDJSON, POST, RESULTS, STATUS, USUAL
 from service.errors import ErrorKind, ServiceError, invalid_parameters
 from service.inference import Inference
+from service.security import require_own_page
 from service.telemetry import Telemetry
 from service.video.disk import on_disk
 from service.video.download import Download
@@ -97,10 +98,12 @@ class VideoRoutes:
 
     async def _take_in(self, request: Request, arriving: Arriving, request_id: str) -> Response:
         self.jobs.require()
+        require_own_page(request.headers)
         key = _idempotency_key(request)
         query = dict(request.query_params)
         async with opened_body(request, arriving, self.limits, self.download) as body:
             wanted = VideoRequest.from_query({**body.parameters, **query})
+            self.jobs.check(wanted.as_json())
             deadline = time.monotonic() + self.resolve_timeout_s
             version = (await self.inference.resolve(wanted.task, wanted.model, {}, deadline)).version
             job = await self._submitted(request, arriving, body, wanted, key)

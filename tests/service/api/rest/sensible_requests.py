@@ -6,6 +6,8 @@ Without it schemathesis would hardly ever come past a model's name or an image's
 import base64
 import json
 from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from jsonschema_rs import is_valid
@@ -21,9 +23,11 @@ from service.api.rest.answers import JSON, MASKS
 from service.api.rest.tensor_codec import HEADER
 from service.registry.traffic import RESERVED
 from tests.service.running import RED, picture
+from tests.service.video.clips import every, write_clip
 from tests.tiny_models import SIDE
 
 MULTIPART = "multipart/form-data"
+VIDEOS, STREAMS = "/v1/videos", "/v1/streams"
 TASK_ROUTES = [f"/v1/{task}" for task in Task if not TASKS[task].clips]
 
 _KNOWN = {"labels": "red,green", "class": "0"}
@@ -38,6 +42,8 @@ class Sense:
         self._accepted = cycle([None, "image/png", None, MASKS, "image/jpeg", "text/html", "image/png;q=x, */*;q=0"])
         self._names = cycle(["colours", "spare", None, "colours"])
         self._numbers = cycle(["1", "2", None, "2"])
+        with TemporaryDirectory() as folder:
+            self._clip = write_clip(Path(folder) / "clip.mp4", every(3)).read_bytes()
         self._kept = cycle([True, False, False, False])
 
     def give(self, case: Case) -> Case:
@@ -47,6 +53,8 @@ class Sense:
             change(case, Part.PATH, {key: known.get(key) or value for key, value in case.path_parameters.items()})
         if case.path in TASK_ROUTES:
             self._task(case)
+        elif case.path == VIDEOS and case.method == "POST":
+            self._video(case)
         elif case.path.endswith("/infer") and holds(case, Part.BODY) and holds(case, Part.HEADER):
             self._tensors(case)
         elif case.method == "PUT" and holds(case, Part.BODY):
@@ -79,6 +87,19 @@ class Sense:
             images = [{"b64": base64.b64encode(next(self._images)).decode()} for _ in body["images"][:4]]
             return {**body, "images": images, "parameters": self._known(body.get("parameters", {}))}
         return Binary(next(self._images))
+
+    def _video(self, case: Case) -> None:
+        if holds(case, Part.BODY):
+            change(case, Part.BODY, self._with_video(case.body, case.media_type or ""))
+        if holds(case, Part.QUERY) and not next(self._kept):
+            # What goes with every task.
+            query = {name: value for name, value in case.query.items() if name in {"annotate", "window"}}
+            change(case, Part.QUERY, {**query, "task": "classify"})
+
+    def _with_video(self, body: Any, media_type: str) -> Any:
+        if media_type == MULTIPART:
+            return {"video": Binary(self._clip)}
+        return body if media_type == JSON else Binary(self._clip)
 
     def _bright(self, images: Any) -> Any:
         given = images if isinstance(images, list) else []

@@ -16,7 +16,7 @@ from schemathesis.engine import events, from_schema
 from schemathesis.engine.recorder import ScenarioRecorder
 
 from tests.end_to_end.gateway import Gateway, gateway
-from tests.service.api.rest.sensible_requests import TASK_ROUTES, Sense, breaks_nothing
+from tests.service.api.rest.sensible_requests import STREAMS, TASK_ROUTES, VIDEOS, Sense, breaks_nothing
 from tests.service.tiny_tasks import write_tiny_repository
 from tests.tiny_models import write_version
 
@@ -45,7 +45,12 @@ CONFIG: dict[str, Any] = {
             "include-path-regex": "(/traffic|:unload)$",
             "include-tag": "admin",
             "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 401, 403, 404, 409, 422]}},
-        }
+        },
+        {
+            # Not every parameter goes with every task, nor every address with the service; and jobs may be too many.
+            "include-path-regex": f"^({VIDEOS}|{STREAMS})$",
+            "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 403, 404, 409, 422, 429]}},
+        },
     ],
 }
 
@@ -127,7 +132,7 @@ def of_changes(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     """All that changes something was sent, to a service that wants a key for it."""
     with serving(tmp_path_factory.mktemp("changes"), admin_key="sesame") as served:
         key = {"openapi": {"adminKey": {"bearer": "sesame"}}}
-        return run(served, ["tasks", "open inference protocol", "health"], auth=key)
+        return run(served, ["tasks", "videos", "live streams", "open inference protocol", "health"], auth=key)
 
 
 @pytest.mark.parametrize("run_of", ["of_answers", "of_changes"])
@@ -142,4 +147,11 @@ def test_every_task_is_reached(of_answers: Findings, route: str) -> None:
     """Some of the requests are answered by a model, and some are refused."""
     statuses = of_answers.statuses[f"POST {route}"]
     assert statuses[200] > 3
+    assert statuses[422] > 3
+
+
+def test_videos_are_taken_in(of_answers: Findings) -> None:
+    """Some of the requests are jobs, and some are refused."""
+    statuses = of_answers.statuses[f"POST {VIDEOS}"]
+    assert statuses[202] > 3
     assert statuses[422] > 3
