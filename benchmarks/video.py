@@ -14,11 +14,10 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
 
 from benchmarks.beside_video import Load, Seen
 from benchmarks.clips import repeated, times_of
@@ -135,7 +134,7 @@ def main() -> None:
         arguments.rounds, arguments.seconds = 1, 5.0
     if not WEIGHTS.is_file():
         sys.exit(f"the sample assets are not at {ASSETS}; VITRAIL_ASSETS says where they are")
-    tell: Callable[[str], None] = Console(stderr=True).print
+    tell = partial(print, file=sys.stderr, flush=True)
     repository, static = imported(), _static_clip(tell)
     with tempfile.TemporaryDirectory() as folder, video_service(repository, Path(folder)) as service:
         figures = _measured(service, repository / MODEL / "1", static, Path(folder), arguments, tell)

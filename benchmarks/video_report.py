@@ -22,18 +22,18 @@ processors. {machine}, {date}.
 
 ## Throughput
 
-A video of 1280 x 720 pixels, {rounds} rounds. The **ceiling** is a pipeline of bare threads in one process: one
-decodes, {processors} convert to RGB, preprocess and run the session, in batches of {batch} as the card certifies, with
-{decoders}; of four such ways it was the quickest here. It finds nothing: no postprocessing, no tracks, no lines. It is
-measured before and after each job, and the round with the median ratio is shown. A job's time is from `started` to
-`finished`; its CPU time is that of the service from the first byte of the upload on.
+A video of 1280 x 720 pixels. The **ceiling** is a pipeline of bare threads in one process: one decodes ({decoders}),
+{processors} convert to RGB, preprocess, and run the session with one thread each, in batches of {batch}; of four such
+ways it was the quickest here. It does less than a job: no result is made of the outputs, no track, no line. It is
+measured before and after each job; of {rounds} rounds the one with the median ratio is shown. A job's time is from
+`started` to `finished`; its CPU time is the service's, from the first byte of the upload on.
 
-| | frames/s | ceiling frames/s | **ratio** | all rounds | CPU ms/frame | ceiling CPU ms |
+| | frames/s | ceiling's | **ratio** | all rounds | CPU ms/frame | ceiling's |
 |---|---|---|---|---|---|---|
 {speeds}
 
-Each frame must reach 0.9 of the ceiling: **{reached}**. Drawing takes the work of drawing and of encoding H.264, which
-the ceiling does not have.
+With every frame processed, 0.9 of the ceiling is wanted: **{reached}**. Drawing and encoding H.264 are work that the
+ceiling does not have.
 
 ## Sampling by events
 
@@ -80,7 +80,7 @@ def written(figures: "Figures", rounds: int, part: float, images: float, batch_s
     each = _median(next(iter(figures.speeds.values())))
     static = figures.events["static camera"]
     person = figures.juggler
-    threads = "FFmpeg's threads one a processor" if figures.pipeline.decoders == 0 else "one thread of FFmpeg's"
+    threads = "FFmpeg with one thread a processor" if figures.pipeline.decoders == 0 else "FFmpeg with one thread"
     return _TEXT.format(
         processors=len(os.sched_getaffinity(0)),
         machine=machine(),

@@ -386,14 +386,14 @@ async def test_lines_that_end_too_early() -> None:
 async def test_silence() -> None:
     """A connection over which nothing comes is made anew, however often, for the job may only be slow."""
     with scripted() as script:
-        script.on(RESULTS, lines(silent=True), lines(0, silent=True), lines(silent=True), lines(1))
+        script.on(RESULTS, lines(silent=True), lines(0, silent=True), lines(1))
         script.on(STATUS, told(id="7", state="done"))
-        with Client(script.url, timeout_s=0.1) as client:
+        with Client(script.url, timeout_s=0.5) as client:
             assert [line["frame"] for line in client.videos.results("7")] == [0, 1]
     with scripted() as script:
         script.on(RESULTS, lines(0, silent=True), lines(1))
         script.on(STATUS, told(id="7", state="done"))
-        async with AsyncClient(script.url, timeout_s=0.1) as client_async:
+        async with AsyncClient(script.url, timeout_s=0.5) as client_async:
             assert [line["frame"] async for line in client_async.videos.results("7")] == [0, 1]
 
 

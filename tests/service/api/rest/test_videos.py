@@ -395,3 +395,22 @@ async def test_requests_are_counted(tmp_path: Path, films: Films) -> None:
     assert 'vitrail_rejections_total{reason="invalid_parameters",task="detect"} 1.0' in text
     assert 'vitrail_rejections_total{reason="invalid_parameters",task=""} 1.0' in text
     assert "dance" not in text
+
+
+async def test_a_webhook_that_is_not_allowed_is_refused_before_the_video(service: Running) -> None:
+    """Whom the service may not tell is said before it is seen that the video is none."""
+    response = await service.client.post("/v1/videos?task=detect&webhook=http://10.0.0.1/", content=b"no video")
+    assert refusal(response) == (403, "forbidden")
+
+
+async def test_another_sites_page_sends_no_video(tmp_path: Path, films: Films) -> None:
+    """What a foreign page sends through somebody's browser is refused."""
+    clip = a_clip(tmp_path).read_bytes()
+    response = await films.client.post("/v1/videos?task=detect", content=clip, headers={"Origin": "https://evil.example"})
+    assert refusal(response) == (403, "forbidden")
+
+
+async def test_after_the_end_nothing_is_taken(films: Films, service: Running) -> None:
+    """Who asks while the service ends is told so, by a document."""
+    await films.jobs.close()
+    assert refusal(await films.client.get("/v1/videos")) == (503, "engine_unavailable")
