@@ -21,7 +21,7 @@ import numpy as np
 import onnxruntime as ort
 
 from contract.card import ModelCard
-from contract.preprocess import preprocess
+from contract.preprocess import Pixels, preprocess
 from service.allocator import keep_freed_memory
 
 Frames = queue.Queue[av.VideoFrame | None]
@@ -54,19 +54,19 @@ class Pipeline:
         return sum(counts), time.perf_counter() - begun, time.process_time() - cpu
 
     def _decode(self, clip: Path, frames: Frames) -> None:
-        with av.open(str(clip)) as container:
-            context = container.streams.video[0].codec_context
-            context.thread_count, context.thread_type = self.decoders, "AUTO"
-            for frame in container.decode(video=0):
-                frames.put(frame)
-        for _ in range(self.threads):
-            frames.put(None)
+        try:
+            with av.open(str(clip)) as container:
+                context = container.streams.video[0].codec_context
+                context.thread_count, context.thread_type = self.decoders, "AUTO"
+                for frame in container.decode(video=0):
+                    frames.put(frame)
+        finally:
+            for _ in range(self.threads):
+                frames.put(None)
 
     def _work(self, frames: Frames, counts: list[int]) -> None:
         while batch := self._gathered(frames):
-            ready = [
-                preprocess(frame.to_ndarray(format="rgb24", threads=1), self.card.preprocess)[0] for frame in batch
-            ]
+            ready = [preprocess(_pixels(frame), self.card.preprocess)[0] for frame in batch]
             while ready:
                 size = max(size for size in self.card.batch_sizes if size <= len(ready))
                 self.session.run(None, {self.card.input.name: np.stack(ready[:size])})
@@ -84,6 +84,11 @@ class Pipeline:
                 break
             batch.append(frame)
         return batch
+
+
+def _pixels(frame: av.VideoFrame) -> Pixels:
+    """RGB uint8 [H, W, 3]."""
+    return np.asarray(frame.to_ndarray(format="rgb24", threads=1), np.uint8)
 
 
 def opened(version: Path, threads: int, batch: int, decoders: int) -> Pipeline:

@@ -10,7 +10,7 @@ from service.video.frame import Frame
 from service.video.live_clock import Backlog, Pace, StreamClock
 from service.video.live_latest import Arrived, LatestFrame, LiveFrame
 from service.video.live_status import LiveCounts
-from service.video.opening import VideoOptions
+from service.video.opening import SourceUnavailable, VideoOptions
 from service.video.source import VideoInfo, VideoSource
 
 
@@ -52,7 +52,8 @@ class LiveSource:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not self._info.done():
             self._reading.result()
-        return await self._info
+            raise SourceUnavailable("the connection was given up before it was open")
+        return self._info.result()
 
     async def frame(self) -> LiveFrame | None:
         """The latest frame, as soon as there is one; None at the end, and `problem` says why.

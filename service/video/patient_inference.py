@@ -70,7 +70,7 @@ class PatientInference:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     async def ask(self, pixels: Pixels) -> Any:
-        """The result of one frame, RGB uint8 [H, W, 3], or of a clip, see `Query.images`; as the task's ``result`` has it.
+        """The result of one frame, RGB uint8 [H, W, 3], or clip (see `Query.images`), as the task's ``result`` has it.
 
         Raises:
             ServiceError: the model cannot answer: engine_unavailable, internal, invalid_parameters and so on;

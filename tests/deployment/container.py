@@ -33,8 +33,9 @@ mount -t tmpfs -o mode=700,uid=${user%:*},gid=${user#*:},nosuid,nodev,noexec tmp
 mount -o remount,bind,ro "$root"
 exec setpriv --no-new-privs chroot --groups= --userspec="$user" "$root" "$@"
 """
-"""Read-only root, a small /tmp and a volume for videos, both without programs, no new privileges: what docker-compose.yml asks for. The user's number
-leaves no capabilities. The network stays the machine's: the tests come in by the loopback."""
+"""Read-only root, a small /tmp and a volume for videos, both without programs, no new privileges: what
+docker-compose.yml asks for. The user's number leaves no capabilities. The network stays the machine's: the tests come
+in by the loopback."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeAlias
 
 import httpx
 
+from vitrail_client._early_answers import EarlyAnswer
 from vitrail_client._errors import VitrailError, deadline_exceeded, unreachable
 
 Request: TypeAlias = dict[str, Any]
@@ -21,6 +22,9 @@ class Rest(Protocol):
     def send(self, request: Request, timeout_s: float) -> httpx.Response:
         """A good answer, whole."""
 
+    def upload(self, request: Request, timeout_s: float) -> httpx.Response:
+        """A good answer to a request whose content comes in pieces, also one that comes before the last of them."""
+
     def opened(self, request: Request, timeout_s: float) -> AbstractContextManager[httpx.Response]:
         """A good answer whose body is still to be read."""
 
@@ -31,6 +35,9 @@ class AsyncRest(Protocol):
     async def send(self, request: Request, timeout_s: float) -> httpx.Response:
         """See `Rest.send`."""
 
+    async def upload(self, request: Request, timeout_s: float) -> httpx.Response:
+        """See `Rest.upload`."""
+
     def opened(self, request: Request, timeout_s: float) -> AbstractAsyncContextManager[httpx.Response]:
         """See `Rest.opened`."""
 
@@ -40,6 +47,7 @@ class Connection:
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         self._url = url
+        self._headers = headers
         self._client = httpx.Client(base_url=url, headers=headers)
 
     def ask(self, request: Request, timeout_s: float) -> httpx.Response:
@@ -50,6 +58,13 @@ class Connection:
     def send(self, request: Request, timeout_s: float) -> httpx.Response:
         """See `Rest.send`."""
         return checked(self.ask(request, timeout_s))
+
+    def upload(self, request: Request, timeout_s: float) -> httpx.Response:
+        """See `Rest.upload`."""
+        early = EarlyAnswer(self._url)
+        request = request | {"content": early.before(request["content"]), "extensions": {"trace": early.trace}}
+        with translated(self._url, timeout_s), httpx.Client(base_url=self._url, headers=self._headers) as client:
+            return checked(client.request(**request, timeout=timeout_s))
 
     @contextmanager
     def opened(self, request: Request, timeout_s: float) -> Iterator[httpx.Response]:
@@ -69,6 +84,7 @@ class AsyncConnection:
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         self._url = url
+        self._headers = headers
         self._client = httpx.AsyncClient(base_url=url, headers=headers)
 
     async def ask(self, request: Request, timeout_s: float) -> httpx.Response:
@@ -79,6 +95,15 @@ class AsyncConnection:
     async def send(self, request: Request, timeout_s: float) -> httpx.Response:
         """See `Rest.send`."""
         return checked(await self.ask(request, timeout_s))
+
+    async def upload(self, request: Request, timeout_s: float) -> httpx.Response:
+        """See `Rest.upload`."""
+        early = EarlyAnswer(self._url)
+        content = early.before_async(request["content"])
+        request = request | {"content": content, "extensions": {"trace": early.trace_async}}
+        with translated(self._url, timeout_s):
+            async with httpx.AsyncClient(base_url=self._url, headers=self._headers) as client:
+                return checked(await client.request(**request, timeout=timeout_s))
 
     @asynccontextmanager
     async def opened(self, request: Request, timeout_s: float) -> AsyncIterator[httpx.Response]:

@@ -15,6 +15,10 @@ class NoRest:
         """No answer."""
         raise _unsupported(request, timeout_s)
 
+    def upload(self, request: Request, timeout_s: float) -> httpx.Response:
+        """No answer."""
+        raise _unsupported(request, timeout_s)
+
     def opened(self, request: Request, timeout_s: float) -> AbstractContextManager[httpx.Response]:
         """No answer."""
         raise _unsupported(request, timeout_s)
@@ -24,6 +28,10 @@ class AsyncNoRest:
     """See `AsyncRest`."""
 
     async def send(self, request: Request, timeout_s: float) -> httpx.Response:
+        """No answer."""
+        raise _unsupported(request, timeout_s)
+
+    async def upload(self, request: Request, timeout_s: float) -> httpx.Response:
         """No answer."""
         raise _unsupported(request, timeout_s)
 

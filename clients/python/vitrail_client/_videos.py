@@ -104,7 +104,7 @@ class Videos:
 
         def attempt() -> VideoAnswer:
             with source.request() as body:
-                return job_in(self._rest.send(with_body(request, body), timeout_s))
+                return job_in(self._rest.upload(with_body(request, body), timeout_s))
 
         return move(attempt, timeout_s, self._retries if source.again else 0)
 
@@ -229,7 +229,7 @@ class AsyncVideos:
 
         async def attempt() -> VideoAnswer:
             async with source.request_async() as body:
-                return job_in(await self._rest.send(with_body(request, body), timeout_s))
+                return job_in(await self._rest.upload(with_body(request, body), timeout_s))
 
         return await move_async(attempt, timeout_s, self._retries if source.again else 0)
 

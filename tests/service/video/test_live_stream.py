@@ -142,6 +142,22 @@ async def test_a_source_that_falls_silent(transport_stream: bytes, service: Runn
     assert (problems[0].code, "said nothing for 0.2 s" in problems[0].detail) == (SOURCE_UNAVAILABLE, True)
 
 
+async def test_a_source_that_sends_anything_but_frames(transport_stream: bytes, service: Running) -> None:
+    """Where the line is busy and no frame comes, the source is asked anew."""
+    stuffing = (b"\x47\x1f\xff\x10" + bytes(184)) * 100
+
+    def send(source: HttpSource, line: socket.socket) -> None:
+        line.sendall(transport_stream)
+        sending(stuffing, endless=True, pause_s=0.001)(source, line)
+
+    with HttpSource(send) as source:
+        async with live(service, stall_s=0.1) as streams:
+            stream = await begun(streams, source.url)
+            await until(lambda: stream.state is LiveState.RECONNECTING)
+            assert stream.status().problem == LiveProblem(SOURCE_UNAVAILABLE, "no frame came for 0.1 s")
+            await until(lambda: stream.status().connections == 2)
+
+
 @pytest.mark.parametrize(("head", "why"), [("404 Not Found", "404"), ("401 Unauthorized", "401"), ("500 Oh", "Server")])
 async def test_a_source_that_refuses(service: Running, head: str, why: str) -> None:
     """A source that answers with an error is tried on, and the stream says which error."""
