@@ -1,6 +1,7 @@
 """Video jobs by the client: the whole way against a real service, also over lines that break."""
 
 import asyncio
+import inspect
 import io
 import os
 import threading
@@ -12,7 +13,7 @@ from typing import Any, BinaryIO
 
 import av
 import pytest
-from vitrail_client import AsyncClient, Client, VitrailError
+from vitrail_client import AsyncClient, AsyncStreams, AsyncVideos, Client, Streams, Videos, VitrailError
 
 from tests.clients.addresses import Addresses
 from tests.clients.scripted import scripted, told
@@ -289,3 +290,14 @@ async def test_an_address_goes_as_it_is() -> None:
     }
     assert second.query == {"task": "segment", "annotate": "true"}
     assert first.headers["Idempotency-Key"] != second.headers["Idempotency-Key"]
+
+
+@pytest.mark.parametrize(("plain", "other"), [(Videos, AsyncVideos), (Streams, AsyncStreams)])
+def test_both_clients_offer_the_same(plain: type, other: type) -> None:
+    """The asynchronous client has the same methods for videos and streams, with the same arguments."""
+    arguments, others = (
+        {name: inspect.signature(method).parameters for name, method in vars(kind).items() if name[0] != "_"}
+        for kind in (plain, other)
+    )
+    assert {"get", "list", "results"} < arguments.keys()
+    assert arguments == others
