@@ -218,10 +218,11 @@ class LiveStream:
 
     def _finish(self, work: asyncio.Task[None]) -> None:
         """All that can be done at once: nobody waits for a thread here."""
-        if self._ending or work.cancelled():
+        failed = None if work.cancelled() else self._why(work)
+        if self._ending or failed is None:
             self._enter(LiveState.ENDED)
         else:
-            self._problem = self._why(work)
+            self._problem = failed
             self._enter(LiveState.FAILED)
         self.ended_s = time.monotonic()
         self._answers.finish()

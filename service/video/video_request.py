@@ -7,7 +7,9 @@ from typing import Annotated, Any, Self
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from contract.card import ModelCard
 from contract.task import Task
+from contract.tasks.definition import InvalidParameter, label_indices
 from contract.tasks.table import TASKS
 from contract.validation import first_problem
 from service.errors import invalid_parameters
@@ -115,6 +117,17 @@ class VideoRequest(BaseModel):
     def as_json(self) -> dict[str, Any]:
         """What a job keeps of it: `of` makes it again."""
         return self.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+
+
+def check_labels(card: ModelCard, task: Task, parameters: Mapping[str, Any]) -> None:
+    """Raise ServiceError (invalid_parameters) for a label that the model does not know: no frame could be answered."""
+    asked: Any = parse_parameters(TASKS[task], dict(parameters))
+    if "labels" not in type(asked).model_fields:
+        return
+    try:
+        label_indices(card, asked.labels)
+    except InvalidParameter as error:
+        raise invalid_parameters(str(error)) from error
 
 
 def _value(name: str, text: str) -> Any:

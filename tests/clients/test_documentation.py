@@ -15,6 +15,7 @@ from skimage import data
 
 from tests.clients.addresses import Addresses, addresses_of
 from tests.end_to_end.gateway import gateway
+from tests.service.video.clips import every, write_clip
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "clients.md"
@@ -59,6 +60,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photographs")
     Image.fromarray(data.chelsea()).save(folder / "cat.jpg", quality=95)
     Image.fromarray(data.coffee()).save(folder / "cup.jpg", quality=95)
+    write_clip(folder / "street.mp4", every(25))
     command = folder / "vitrail"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m vitrail_client "$@"\n')
     command.chmod(0o755)

@@ -33,7 +33,7 @@ from service.video.job import Job, JobState
 from service.video.jobs import Jobs
 from service.video.probe import Probe
 from service.video.progress import JobStatus
-from service.video.video_request import VideoRequest
+from service.video.video_request import VideoRequest, check_labels
 
 _KEY = re.compile("[!-~]{1,255}")
 _NUMBER = re.compile("[0-9]{1,15}")
@@ -106,6 +106,7 @@ class VideoRoutes:
             self.jobs.check(wanted.as_json())
             deadline = time.monotonic() + self.resolve_timeout_s
             version = (await self.inference.resolve(wanted.task, wanted.model, {}, deadline)).version
+            check_labels(version.card, wanted.task, wanted.parameters)
             job = await self._submitted(request, arriving, body, wanted, key)
         status = await self.jobs.get(job.id)
         card = version.card

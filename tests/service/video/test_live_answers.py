@@ -16,7 +16,8 @@ from service.video.live_latest import LiveFrame
 from service.video.live_limits import LiveLimits
 from service.video.live_sampling import LiveSampling
 from tests.service.running import Running, running
-from tests.service.tiny_tasks import panoptic_model, share_model, write_task
+from tests.service.tiny_hostile import write_segmenters
+from tests.service.tiny_tasks import share_model, write_task
 from tests.service.video.filming import grey
 from tests.service.video.live_filming import asking, lines_from
 from tests.tiny_models import COLOURS
@@ -65,12 +66,13 @@ async def test_too_much_nonsense_is_the_end(shares: Running) -> None:
     assert failed.value.kind is ErrorKind.INTERNAL
 
 
-async def test_what_has_no_boxes_cannot_be_tracked(tmp_path: Path) -> None:
-    """Only the first result shows that a model's segments have no boxes; no later one will."""
-    write_task(tmp_path, "scene", Task.SEGMENT, panoptic_model(), labels=COLOURS)
+async def test_what_has_no_scores_cannot_be_tracked(tmp_path: Path) -> None:
+    """Only the first result shows that a model's segments are of the semantic kind; no later one will be better."""
+    write_segmenters(tmp_path)
     async with running(tmp_path) as service:
+        made = answers(asking(service, "segment", model="semantic", track=True))
         with pytest.raises(ServiceError, match="cannot be tracked") as failed:
-            await answers(asking(service, "segment", track=True)).answer(frame(0, grey(0)))
+            await made.answer(frame(0, grey(50)))
     assert failed.value.kind is ErrorKind.INVALID_PARAMETERS
 
 

@@ -414,3 +414,10 @@ async def test_after_the_end_nothing_is_taken(films: Films, service: Running) ->
     """Who asks while the service ends is told so, by a document."""
     await films.jobs.close()
     assert refusal(await films.client.get("/v1/videos")) == (503, "engine_unavailable")
+
+
+async def test_a_label_that_the_model_does_not_know_is_refused_before_the_video(films: Films) -> None:
+    """What would be refused for every frame is refused for the video."""
+    response = await films.client.post("/v1/videos?task=detect&labels=unicorn", content=b"no video")
+    assert refusal(response) == (422, "invalid_parameters")
+    assert "unicorn" in response.json()["detail"]
