@@ -19,6 +19,7 @@ from service.api.rest.problems import problem
 from service.api.rest.stream_schemas import StreamAnswer, StreamSource
 from service.api.rest.streams_document import DELETE, JPEG, JSON, LIST, NDJSON, PICTURE, POST, RESULTS, STATUS
 from service.errors import ErrorKind, ServiceError, invalid_parameters
+from service.security import require_own_page
 from service.video.live_readers import Reader
 from service.video.live_request import LiveRequest
 from service.video.live_status import LiveStatus
@@ -55,7 +56,7 @@ class StreamRoutes:
         return router
 
     async def _begin(self, request: Request) -> Response:
-        # Another site's page may send anything else through somebody's browser without being asked about it first.
+        require_own_page(request.headers)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             raise ServiceError(ErrorKind.UNSUPPORTED_MEDIA_TYPE, f"send what is wanted as {JSON}")
         wanted = LiveRequest.of(_object(await receive(request, self.limits)))
@@ -70,6 +71,7 @@ class StreamRoutes:
         return _json(_described(self._known(request)))
 
     async def _end(self, request: Request) -> Response:
+        require_own_page(request.headers)
         await self.streams.end(self._known(request).id)
         return Response(status_code=204)
 

@@ -25,7 +25,7 @@ JPEG: Final = "image/jpeg"
 
 _ID = path_parameter("id", "The stream's id.")
 _REFUSALS = {
-    403: "The service may not call that address; its operator can allow it.",
+    403: "The service may not call that address; its operator can allow it. Or another site's page has sent this.",
     404: "There is no such stream, model or version; or no picture yet.",
     409: "The model's version takes no traffic now.",
     413: "The body is too large.",
@@ -98,7 +98,7 @@ POST = _operation(
 ) | {"status_code": 201}
 LIST = _operation({200: {"model": StreamsAnswer, "description": "Streams, the newest first."}, **_refusals(500)}, [])
 STATUS = _operation({200: {"model": StreamAnswer, "description": "The stream."}, **_refusals(404, 500)}, [_ID])
-DELETE = _operation({204: {"description": "The stream is ended and freed."}, **_refusals(404, 500)}, [_ID]) | {
+DELETE = _operation({204: {"description": "The stream is ended and freed."}, **_refusals(403, 404, 500)}, [_ID]) | {
     "status_code": 204
 }
 RESULTS = _operation(

@@ -183,6 +183,16 @@ async def test_bodies_of_other_kinds(watching: Running, content: bytes, media_ty
     assert response.status_code == status
 
 
+async def test_pages_of_other_sites(watching: Running) -> None:
+    """A page of another site neither begins a stream nor ends one."""
+    foreign = {"Origin": "https://elsewhere.example"}
+    response = await watching.client.post(STREAMS, json={"url": NOWHERE, "task": "detect"}, headers=foreign)
+    assert (response.status_code, watching.application.live.running) == (403, 0)
+    stream = await begun(watching, NOWHERE)
+    response = await watching.client.delete(stream["links"]["self"], headers=foreign)
+    assert (response.status_code, watching.application.live.running) == (403, 1)
+
+
 async def test_too_many_streams(watching: Running) -> None:
     """A caller who has four streams is told so, and when to try again."""
     for _ in range(4):
