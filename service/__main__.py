@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import os
 import socket
 import sys
 from types import FrameType
@@ -21,6 +22,7 @@ from service.settings import Settings
 
 _log = logging.getLogger("vitrail")
 
+_LOOK_S = 0.1
 _NOT_STARTED = 3
 """The exit status of a service that could not listen; uvicorn's own."""
 
@@ -58,7 +60,8 @@ class Server(uvicorn.Server):
         """Let REST, gRPC and videos finish at the same time: who reads the results of a video waits for its end."""
         ending = asyncio.create_task(self._application.stop_streams())
         await super().shutdown(sockets)
-        await ending
+        while not (ending.done() or self.force_exit):
+            await asyncio.wait([ending], timeout=_LOOK_S)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal begins the drain, a second one ends at once.
@@ -111,7 +114,9 @@ def main() -> None:
     server.run()
     if server.force_exit:
         application.abandon()
-        sys.exit(1)
+        # At once: the interpreter's own end would wait for threads, of which one may wait for a silent camera.
+        logging.shutdown()
+        os._exit(1)
     if server.failed:
         sys.exit(_NOT_STARTED)
 

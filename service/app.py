@@ -155,7 +155,7 @@ class Application:
         await asyncio.gather(self.grpc.stop(drain_s), self.video.close(drain_s), self.live.close(drain_s))
 
     def abandon(self) -> None:
-        """Let go of all work that has not begun, after a shutdown that was not to wait; what runs is waited for."""
+        """Let go of all work that has not begun, after a shutdown that was not to wait."""
         for threads in self._pools:
             threads.shutdown(wait=False, cancel_futures=True)
 

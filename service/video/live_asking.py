@@ -1,5 +1,6 @@
 """Inference for live frames: asked once, and answered soon or not at all."""
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,8 +10,10 @@ from contract.tasks.table import TASKS
 from service.errors import ErrorKind, ServiceError
 from service.inference import Inference, Query, parse_parameters
 from service.registry.version import LoadedVersion
+from service.video import association
 from service.video.followed import Followed
 from service.video.live_request import LiveRequest
+from service.video.video_request import check_labels
 
 PASSING = frozenset(
     {
@@ -43,13 +46,16 @@ class LiveAsking:
         """Find the version that answers.
 
         Raises:
-            ServiceError: model_not_found, version_not_ready, deadline_exceeded.
+            ServiceError: model_not_found, version_not_ready, deadline_exceeded; invalid_parameters for a label that
+                it does not know.
         """
         deadline = time.monotonic() + self.frame_timeout_s
         resolved = await self.inference.resolve(self.request.task, self.request.model, {}, deadline)
         version, track = resolved.version, self.request.track
+        check_labels(version.card, self.request.task, self.request.parameters)
         self._parameters = dict(self.request.parameters)
         if track is not None:
+            await asyncio.to_thread(association.prepare)
             wanted = _score_threshold(version, self.request)
             # What is less sure may carry on a track.
             self._parameters["score_threshold"] = track.detection_threshold(wanted)

@@ -31,7 +31,7 @@ class LiveLimits:
     """… up to this."""
     steady_s: float = 10.0
     """A connection that has given frames for so long was a good one: the next pause is the first one again."""
-    invalid_tries: int = 5
+    invalid_tries: int = 3
     """Times that a source gives what is no video before it ever gave one; then the stream fails."""
     failures: int = 25
     """Frames in a row of which the model makes nonsense; then the stream fails."""

@@ -125,11 +125,18 @@ def _check_regular(file: FileIO) -> None:
 
 
 def _open_address(url: str, options: VideoOptions) -> Opened:
+    scheme = _scheme(url)
+    if scheme not in _PROTOCOLS:
+        raise InvalidVideo(f"an address begins with one of {', '.join(f'{name}://' for name in _PROTOCOLS)}")
+    return Opened(_reach(url, scheme, options))
+
+
+def _scheme(url: str) -> str:
+    """The scheme of an address that has a host; empty for any other text."""
     with suppress(ValueError):
-        scheme = urlsplit(url).scheme.lower()
-        if scheme in _PROTOCOLS and urlsplit(url).hostname:
-            return Opened(_reach(url, scheme, options))
-    raise InvalidVideo(f"an address begins with one of {', '.join(f'{name}://' for name in _PROTOCOLS)}")
+        if urlsplit(url).hostname:
+            return urlsplit(url).scheme.lower()
+    return ""
 
 
 def _reach(url: str, scheme: str, options: VideoOptions) -> InputContainer:
@@ -137,6 +144,9 @@ def _reach(url: str, scheme: str, options: VideoOptions) -> InputContainer:
     try:
         return _open_restricted(url, {"protocol_whitelist": _PROTOCOLS[scheme], **by_scheme}, options)
     except (av.error.InvalidDataError, av.error.ArgumentError) as error:
+        if scheme.startswith("rtsp"):
+            # No container: so FFmpeg puts it where the line breaks before the source has described itself.
+            raise SourceUnavailable("the source does not answer as RTSP demands, or has broken off") from error
         # The latter is what a container that is refused ends with.
         raise InvalidVideo(f"this is not a video that can be read: {reason(error)}") from error
     except av.error.ExitError as error:

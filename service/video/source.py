@@ -16,7 +16,7 @@ import av.error
 from service.video.clock import PresentationClock, StampGuess
 from service.video.decoding import Decoding, SourceClosed
 from service.video.frame import Frame, Turn
-from service.video.opening import InvalidVideo, VideoOptions, open_video
+from service.video.opening import InvalidVideo, SourceUnavailable, VideoOptions, open_video
 
 _SAME_S = 1e-6
 _HELD_AT_END = 16
@@ -116,6 +116,8 @@ class VideoSource:
             raise
         if first is None:
             opened.close()
+            if decoding.damage.ended and not isinstance(self._location, Path):
+                raise SourceUnavailable(f"no frame came: {decoding.damage.ended}")
             why = decoding.damage.first_reason or decoding.damage.ended
             raise InvalidVideo("no frame of the video can be decoded" + (f": {why}" if why else ""))
         return decoding, first, rest

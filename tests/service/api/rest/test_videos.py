@@ -406,7 +406,9 @@ async def test_a_webhook_that_is_not_allowed_is_refused_before_the_video(service
 async def test_another_sites_page_sends_no_video(tmp_path: Path, films: Films) -> None:
     """What a foreign page sends through somebody's browser is refused."""
     clip = a_clip(tmp_path).read_bytes()
-    response = await films.client.post("/v1/videos?task=detect", content=clip, headers={"Origin": "https://evil.example"})
+    response = await films.client.post(
+        "/v1/videos?task=detect", content=clip, headers={"Origin": "https://evil.example"}
+    )
     assert refusal(response) == (403, "forbidden")
 
 
