@@ -1,4 +1,4 @@
-"""Long clips of small frames, in which squares wander about; made as quickly as H.264 can be."""
+"""Long clips in which squares wander about; made as quickly as H.264 can be."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -12,19 +12,20 @@ _SIDE = 24
 _KEY_EVERY = 250
 
 
-def write_long_clip(path: Path, seconds: float) -> Path:
-    """Write a clip of WIDTH x HEIGHT at RATE frames a second; bare H.264 where the name ends in .h264. Its path."""
+def write_long_clip(path: Path, seconds: float, scale: int = 1) -> Path:
+    """Write a clip of WIDTH x HEIGHT, times ``scale``, at RATE frames a second; bare H.264 in .h264. Its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(3)
     ground = random.integers(90, 160, (HEIGHT // 8, WIDTH // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("libx264", rate=RATE)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = scale * WIDTH, scale * HEIGHT, "yuv420p"
         stream.codec_context.time_base, stream.codec_context.gop_size = Fraction(1, RATE), _KEY_EVERY
         stream.codec_context.thread_count = 1
         stream.options = {"preset": "ultrafast", "tune": "zerolatency"}
         for number in range(round(seconds * RATE)):
-            frame = av.VideoFrame.from_ndarray(_picture(ground, number), format="rgb24")
+            picture = _picture(ground, number).repeat(scale, 0).repeat(scale, 1)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

@@ -9,13 +9,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import httpx
 import onnxruntime
 
 from benchmarks.footprint import Footprint, growth, median_mb, settled, watched
@@ -36,6 +38,9 @@ _LOOK_S = 0.25
 _SOON_S = 30.0
 _WARM_UP = 10
 """The first cycles; memory after the next ten is compared with that after the last ten."""
+_LARGE = 8
+"""1280 x 768: frames of which it would be seen if any were kept."""
+_AT_ONCE = 12
 _CAMERA_RATE = 100
 """Frames a second; a stream's frames are known after some tens of them, so that a quick camera is connected quickly."""
 _TRACKED = {"task": "detect", "track": True}
@@ -85,26 +90,36 @@ def main() -> None:
 def _parts(minutes: float, cycles: int, tell: Callable[[str], None]) -> list[Part]:
     long = _clip(f"long_{minutes:g}.mp4", minutes * 60, tell)
     short, camera = _clip("short.mp4", 120, tell), _clip("camera.h264", 20, tell)
+    large = _clip("large.mp4", 20, tell, scale=_LARGE)
     parts: list[Callable[[VideoService], Part]] = [
         lambda service: long_video(service, long, short, "one long video, tracked", **_TRACKED),
         lambda service: long_video(service, long, short, "the same, annotated", **_TRACKED, annotate=True),
         lambda service: streams(service, camera, cycles),
-        lambda service: jobs(service, short, cycles // 2),
+        lambda service: jobs(service, large, cycles // 2),
         lambda service: sockets(service, cycles // 2),
     ]
-    return [_in_a_service_of_its_own(part, tell) for part in parts]
+    return [_in_a_service_of_its_own(part, short, tell) for part in parts]
 
 
-def _in_a_service_of_its_own(part: Callable[[VideoService], Part], tell: Callable[[str], None]) -> Part:
+def _in_a_service_of_its_own(part: Callable[[VideoService], Part], clip: Path, tell: Callable[[str], None]) -> Part:
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder) / "models"
         write_task(repository, MODEL, Task.DETECT, object_model(masks=False), labels=COLOURS)
         with video_service(repository, Path(folder), "--allowed-urls", "rtsp://127.0.0.1:*") as service:
+            _fill_pools(service, clip)
             found = part(service)
             if told := service.log.read_text():
                 tell(f"the service's log has:\n{told[-2000:]}")
     tell(_row(found))
     return found
+
+
+def _fill_pools(service: VideoService, clip: Path) -> None:
+    """Make the service start the threads of its pools, which come as they are needed: none of them is left behind."""
+    with httpx.Client(base_url=service.base, timeout=60) as client, ThreadPoolExecutor(_AT_ONCE) as callers:
+        busy = replace(service, client=client)
+        for sent in list(callers.map(lambda _: busy.submit(clip, **_TRACKED), range(_AT_ONCE))):
+            service.delete(sent["id"])
 
 
 def long_video(service: VideoService, clip: Path, warm_up: Path, name: str, **wanted: Any) -> Part:
@@ -198,29 +213,31 @@ def _until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def _clip(name: str, seconds: float, tell: Callable[[str], None]) -> Path:
+def _clip(name: str, seconds: float, tell: Callable[[str], None], scale: int = 1) -> Path:
     path = CACHE / "soak" / name
     if not path.is_file():
         tell(f"making {name}")
-        write_long_clip(path.with_stem("unfinished"), seconds).rename(path)
+        write_long_clip(path.with_stem("unfinished"), seconds, scale).rename(path)
     return path
 
 
 _TEXT = """# What videos and streams leave behind
 
 Written by `make soak-video`; do not edit. The service's process, looked at from outside; each part has one of its own,
-and a model so small that the service's own work is what counts. {machine}, {date}; {took:.0f} minutes in all.
+and a model so small that the service's own work is what counts.
+{machine}, {date}; {took:.0f} minutes in all.
 
 | | | memory early → late, MB | **growth** | most MB | threads | descriptors | |
 |---|---|---|---|---|---|---|---|
 {rows}
 
 *One long video*: {minutes:g} minutes of {width} x {height} at {rate} frames/s, each frame processed; after a short job,
-the median of the second tenth of its time against that of the last. *Over and over*: the median after cycles {first} to
-{last} against that after the last {ten}. Streams are of an RTSP camera on loopback, and each gives a processed frame
-before it is ended; jobs are cancelled in the middle of a video; WebSockets send eight frames, take one answer, and are
-dropped by closing the connection. *Threads* and *descriptors* are those before (over and over: after cycle {last}) →
-when all is over. Less than {allowed:.0%} growth is wanted, and no thread or descriptor more.
+the median of the second tenth of its time against that of the last. *Over and over*: the median after cycles {first}
+to {last} against that after the last {ten}. Streams are of an RTSP camera on loopback, and each gives a processed frame
+before it is ended; jobs are cancelled in the middle of a video of {large_width} x {large_height}; WebSockets send eight
+frames, take one answer, and are dropped by closing the connection. *Threads* and *descriptors* are those before (over
+and over: after cycle {last}) → when all is over; the service's pools had all their threads before. Less than
+{allowed:.0%} growth is wanted, and no thread or descriptor more.
 
 Memory along the way, MB, at even distances:
 
@@ -238,6 +255,8 @@ def _report(parts: list[Part], minutes: float, took_s: float) -> str:
         width=WIDTH,
         height=HEIGHT,
         rate=RATE,
+        large_width=_LARGE * WIDTH,
+        large_height=_LARGE * HEIGHT,
         first=_WARM_UP + 1,
         last=2 * _WARM_UP,
         ten=_WARM_UP,

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 from pydantic import ValidationError
@@ -58,10 +59,13 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let REST, gRPC and videos finish at the same time: who reads the results of a video waits for its end."""
-        ending = asyncio.create_task(self._application.stop_streams())
-        await super().shutdown(sockets)
+        streams, rest = self._application.stop_streams(), super().shutdown(sockets)
+        ending = asyncio.gather(streams, rest)
         while not (ending.done() or self.force_exit):
             await asyncio.wait([ending], timeout=_LOOK_S)
+        if self.force_exit:
+            _leave()
+        await ending
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal begins the drain, a second one ends at once.
@@ -113,12 +117,15 @@ def main() -> None:
     server = Server(config, application)
     server.run()
     if server.force_exit:
-        application.abandon()
-        # At once: the interpreter's own end would wait for threads, of which one may wait for a silent camera.
-        logging.shutdown()
-        os._exit(1)
+        _leave()
     if server.failed:
         sys.exit(_NOT_STARTED)
+
+
+def _leave() -> NoReturn:
+    """End at once: the loop's end, and the interpreter's, would wait for threads, and one may wait for a camera."""
+    logging.shutdown()
+    os._exit(1)
 
 
 def _read_settings() -> Settings:

@@ -154,11 +154,6 @@ class Application:
         drain_s = self.settings.drain_timeout_s
         await asyncio.gather(self.grpc.stop(drain_s), self.video.close(drain_s), self.live.close(drain_s))
 
-    def abandon(self) -> None:
-        """Let go of all work that has not begun, after a shutdown that was not to wait."""
-        for threads in self._pools:
-            threads.shutdown(wait=False, cancel_futures=True)
-
     async def _follow_repository(self) -> None:
         await self.lifecycle.load_all()
         if not self.registry.models():
