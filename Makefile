@@ -5,7 +5,7 @@ PORT ?= 8000
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models serve test lint format catalogue bench bench-masks bench-rollout parity image-test proto client-types fuzz-api screenshots clean
+.PHONY: help setup models serve test lint format catalogue bench bench-masks bench-rollout bench-video soak-video parity image-test proto client-types fuzz-api screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -67,6 +67,12 @@ bench-rollout: .venv/.dev models ## Versions that come, go and are rolled back u
 
 bench-masks: .venv/.dev ## What each form of mask costs; writes benchmarks/MASKS.md (needs a quiet machine)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.masks
+
+bench-video: .venv/.dev ## Video jobs beside the in-process ceiling; writes benchmarks/VIDEO.md (minutes, a quiet machine)
+	$(BIN)/python -m benchmarks.video
+
+soak-video: .venv/.dev ## A long video, and streams begun and ended 200 times; writes benchmarks/SOAK.md (minutes)
+	$(BIN)/python -m benchmarks.video_soak
 
 fuzz-api: .venv/.dev ## Send the API some ten thousand random requests made from its document (minutes)
 	VITRAIL_FUZZ_EXAMPLES=300 $(BIN)/pytest --durations=2 tests/service/api/rest/test_schemathesis.py

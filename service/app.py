@@ -154,6 +154,11 @@ class Application:
         drain_s = self.settings.drain_timeout_s
         await asyncio.gather(self.grpc.stop(drain_s), self.video.close(drain_s), self.live.close(drain_s))
 
+    def abandon(self) -> None:
+        """Let go of the threads of an application that was only to be looked at; what runs is waited for."""
+        for threads in self._pools:
+            threads.shutdown(wait=False, cancel_futures=True)
+
     async def _follow_repository(self) -> None:
         await self.lifecycle.load_all()
         if not self.registry.models():
