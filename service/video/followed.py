@@ -1,18 +1,27 @@
-"""Tracking and counting along a video, and going on with both where an earlier attempt has ended."""
+"""Tracking, recognising and counting along a video, and going on with both where an earlier attempt has ended."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from contract.preprocess import Pixels
 from service.video.counts import Counting, CountParameters, FrameCounts
 from service.video.lines import Line
+from service.video.reidentify import Reidentifier
 from service.video.track import LISTS, Tracker, TrackParameters
 
 
 class Followed:
     """Puts track ids and counts into results, in the order of frames."""
 
-    def __init__(self, parameters: TrackParameters, counts: CountParameters | None, score_threshold: float) -> None:
+    def __init__(
+        self,
+        parameters: TrackParameters,
+        counts: CountParameters | None,
+        score_threshold: float,
+        recognising: Reidentifier | None = None,
+    ) -> None:
         """Results are wanted from ``score_threshold`` on, and come from ``parameters.detection_threshold`` of it on."""
+        self._recognising = recognising
         self._tracker = Tracker(parameters, score_threshold)
         self._counting = None if counts is None else Counting(counts)
         self._known: dict[int, int] | None = None
@@ -24,6 +33,9 @@ class Followed:
         What the tracker knew of objects that are in no line is lost.
         """
         self._known, self._last_id = {}, last_id
+        tail = list(tail)
+        if self._recognising is not None:
+            self._recognising.take_up(tail, last_id)
         for line in tail:
             name = next((name for name in LISTS if name in line), None)
             if name is None or line.get("carried") is True:
@@ -37,12 +49,26 @@ class Followed:
                 self._counting.update(line, line["timestamp_s"])
 
     def update(self, result: Mapping[str, Any], time_s: float) -> dict[str, Any]:
-        """The result with track ids, and with ``counts`` if they are wanted.
+        """The result with track ids, and with ``counts`` if they are wanted; nobody is recognised.
 
         Raises:
             NotTrackable: a result without boxes that have scores.
         """
+        return self._counted(self._renamed(dict(self._tracker.update(result, time_s))), time_s)
+
+    async def seen(self, result: Mapping[str, Any], pixels: Pixels, time_s: float) -> dict[str, Any]:
+        """The same, where those are recognised, if it is wanted, whom the frame uint8 [H, W, 3] shows again.
+
+        Raises:
+            NotTrackable: as above.
+            ServiceError: the model that recognises cannot answer.
+        """
         tracked = self._renamed(dict(self._tracker.update(result, time_s)))
+        if self._recognising is not None:
+            tracked = await self._recognising.update(tracked, pixels, time_s)
+        return self._counted(tracked, time_s)
+
+    def _counted(self, tracked: dict[str, Any], time_s: float) -> dict[str, Any]:
         if self._counting is not None:
             tracked["counts"] = self._counting.update(tracked, time_s)
         return tracked

@@ -123,7 +123,7 @@ class LiveAnswers:
         if self._asking.followed is None:
             return result
         try:
-            result = self._asking.followed.update(result, time_s)
+            result = await self._asking.followed.seen(result, pixels, time_s)
         except NotTrackable as error:
             raise invalid_parameters(str(error)) from error
         self._last_s = time_s

@@ -6,13 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract.preprocess import Pixels
+from contract.task import Task
 from contract.tasks.table import TASKS
 from service.errors import ErrorKind, ServiceError
 from service.inference import Inference, Query, parse_parameters
 from service.registry.version import LoadedVersion
 from service.video import association
+from service.video.appearance import ModelAppearance
 from service.video.followed import Followed
 from service.video.live_request import LiveRequest
+from service.video.patient_inference import Patience
+from service.video.reidentify import Reidentifier
 from service.video.video_request import check_labels
 
 PASSING = frozenset(
@@ -52,6 +56,8 @@ class LiveAsking:
         deadline = time.monotonic() + self.frame_timeout_s
         resolved = await self.inference.resolve(self.request.task, self.request.model, {}, deadline)
         version, track = resolved.version, self.request.track
+        if self.request.reidentify is not None:
+            await self.inference.resolve(Task.EMBED, self.request.reidentify.model, {}, deadline)
         check_labels(version.card, self.request.task, self.request.parameters)
         self._parameters = dict(self.request.parameters)
         if track is not None:
@@ -59,8 +65,25 @@ class LiveAsking:
             wanted = _score_threshold(version, self.request)
             # What is less sure may carry on a track.
             self._parameters["score_threshold"] = track.detection_threshold(wanted)
-            self.followed = self.followed or Followed(track, self.request.counts, wanted)
+            self.followed = self.followed or Followed(track, self.request.counts, wanted, self._recognising())
         self.model = version.card.name, version.card.version
+
+    def _recognising(self) -> Reidentifier | None:
+        """Who recognises those that come back, if it is wanted."""
+        wanted = self.request.reidentify
+        if wanted is None:
+            return None
+        patience = Patience(turn_s=0.0, frame_timeout_s=self.frame_timeout_s, give_up_s=0.0)
+        appearance = ModelAppearance(
+            self.inference,
+            wanted.model,
+            patience,
+            request_id=self.stream_id,
+            flow=self.stream_id,
+            changed=lambda _: recogniser.forget_looks(),
+        )
+        recogniser = Reidentifier(appearance, wanted)
+        return recogniser
 
     async def ask(self, pixels: Pixels) -> Any:
         """The result of one frame, RGB uint8 [H, W, 3], as the task's ``result`` type has it.

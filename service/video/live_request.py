@@ -9,7 +9,7 @@ from service.video.live_address import MAX_LENGTH, checked_address, shown_addres
 from service.video.sampling import SamplingParameters
 from service.video.video_request import VideoRequest
 
-FIELDS: Final = ("url", "task", "model", "parameters", "fps", "sampling", "track", "counts")
+FIELDS: Final = ("url", "task", "model", "parameters", "fps", "sampling", "track", "reidentify", "counts")
 """What a stream's request may say."""
 
 

@@ -11,6 +11,7 @@ from service.errors import ServiceError, invalid_parameters
 from service.inference import Inference, parse_parameters
 from service.registry.version import LoadedVersion
 from service.video import association
+from service.video.appearance import ModelAppearance
 from service.video.clip_work import classify_clips
 from service.video.disk import on_disk
 from service.video.extent import frames_claimed, window_for
@@ -22,6 +23,7 @@ from service.video.lines import Kept, LineWriter, line_of, without_bytes
 from service.video.opening import VideoOptions
 from service.video.patient_inference import Patience, PatientInference
 from service.video.progress import Progress
+from service.video.reidentify import Reidentifier, ReidentifyParameters
 from service.video.sampling import Decision, SampleMode
 from service.video.setbacks import Setbacks, is_setback
 from service.video.summary import Tally, model_of
@@ -192,7 +194,7 @@ class _Attempt:
                 await self.drawing.add_kept(frame)
             return
         await self.name_model()
-        fields = self._fields(done)
+        fields = await self._fields(done)
         if fields is not None and self.tally is not None and self.tally.add(fields):
             self.progress.known(**self.tally.facts())
         if self.drawing is not None:
@@ -204,7 +206,7 @@ class _Attempt:
             carried = frame.decision is Decision.CARRY
             await self.lines.add(line_of(frame.index, frame.time_s, fields, carried=carried))
 
-    def _fields(self, done: _Answered) -> dict[str, Any] | None:
+    async def _fields(self, done: _Answered) -> dict[str, Any] | None:
         """What a frame's line says; None where it has none."""
         frame = done.frame
         if done.error is not None:
@@ -215,13 +217,13 @@ class _Attempt:
         if done.result is None:
             return None
         self._setbacks.none()
-        self._last = self._found(done.result, frame.time_s)
+        self._last = await self._found(done.result, frame)
         return self._last
 
-    def _found(self, result: dict[str, Any], time_s: float) -> dict[str, Any]:
-        if self.followed is not None:
+    async def _found(self, result: dict[str, Any], frame: SampledFrame) -> dict[str, Any]:
+        if self.followed is not None and frame.pixels is not None:
             try:
-                result = self.followed.update(result, time_s)
+                result = await self.followed.seen(result, frame.pixels, frame.time_s)
             except NotTrackable as error:
                 raise invalid_parameters(str(error)) from error
         return result
@@ -235,13 +237,29 @@ async def _followed(asking: PatientInference, request: VideoRequest, kept: Kept)
     await on_disk(association.prepare)
     threshold = _score_threshold(version, request)
     asking.parameters = {**asking.parameters, "score_threshold": request.track.detection_threshold(threshold)}
-    followed = Followed(request.track, request.counts, threshold)
+    followed = Followed(request.track, request.counts, threshold, recognising(asking, request.reidentify))
     if kept.last is not None:
         try:
             followed.go_on(kept.tail, kept.last_id)
         except NotTrackable as error:
             raise invalid_parameters(str(error)) from error
     return followed
+
+
+def recognising(asking: PatientInference, wanted: ReidentifyParameters | None) -> Reidentifier | None:
+    """Who recognises those that come back, if it is wanted: with the patience, and in the turns, of who asks."""
+    if wanted is None:
+        return None
+
+    def changed(message: str) -> None:
+        asking.changed(message)
+        recogniser.forget_looks()
+
+    appearance = ModelAppearance(
+        asking.inference, wanted.model, asking.patience, request_id=asking.request_id, flow=asking.flow, changed=changed
+    )
+    recogniser = Reidentifier(appearance, wanted)
+    return recogniser
 
 
 def _score_threshold(version: LoadedVersion, request: VideoRequest) -> float:

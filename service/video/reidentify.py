@@ -8,14 +8,13 @@ successors have it (Wang et al., "Towards Real-Time Multi-Object Tracking", ECCV
 The model is asked for new tracks, and for each other track once in a while, never for every object of every frame.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.optimize import linear_sum_assignment
 
 from contract.preprocess import Pixels
 from service.video.track import LISTS
@@ -41,6 +40,11 @@ class ReidentifyParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    model: str | None = Field(
+        default=None,
+        max_length=512,
+        description="An embed model: ``name``, ``name@alias`` or ``name:version``; else the default.",
+    )
     similarity: float = Field(
         default=0.7, gt=0, le=1, description="Least cosine of two pictures of the same thing; depends on the model."
     )
@@ -98,6 +102,24 @@ class Reidentifier:
         """The id of each of the tracker's ids."""
         self._known: dict[int, _Known] = {}
         self._last_id = 0
+
+    def take_up(self, lines: Iterable[Mapping[str, Any]], last_id: int) -> None:
+        """Go on with the tracks of earlier lines, under their ids; new ids come after ``last_id``.
+
+        How these looked is not in the lines: who of them was gone by then is not recognised.
+        """
+        self._last_id = last_id
+        for line in lines:
+            name = next((name for name in LISTS if name in line), None)
+            for item in [] if name is None else line[name]:
+                if "track_id" in item:
+                    self._ids[item["track_id"]] = item["track_id"]
+                    self._known[item["track_id"]] = _Known(item.get("label", ""), line["timestamp_s"])
+
+    def forget_looks(self) -> None:
+        """Pictures taken so far compare with no later ones: another model looks from now on."""
+        for known in self._known.values():
+            known.vector = None
 
     async def update(self, result: Result, pixels: Pixels, time_s: float) -> Result:
         """The tracker's result of the frame uint8 [H, W, 3] at that time, with ids that outlive a long absence.
@@ -165,6 +187,9 @@ class Reidentifier:
         alike = np.stack([vectors[item.track] for item in seen]) @ old.T
         same_label = np.array([[item.label == self._known[number].label for number in gone] for item in seen])
         alike = np.where(same_label & (alike >= self._parameters.similarity), alike, 0)
+        # SciPy takes 40 MB: it is imported when first wanted, which is at the tracker's beginning.
+        from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
+
         rows, columns = linear_sum_assignment(alike, maximize=True)
         return {
             seen[row].track: gone[column] for row, column in zip(rows, columns, strict=True) if alike[row, column] > 0

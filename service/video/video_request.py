@@ -15,13 +15,14 @@ from contract.validation import first_problem
 from service.errors import invalid_parameters
 from service.inference import parse_parameters
 from service.video.counts import CountParameters
+from service.video.reidentify import ReidentifyParameters
 from service.video.sampling import SamplingParameters
 from service.video.track import TrackParameters
 from service.video.windows import ClipParameters
 
 MAX_WINDOW = 32
 _TRACKABLE = frozenset({Task.DETECT, Task.SEGMENT, Task.KEYPOINTS})
-_OBJECTS = ("track", "counts", "sampling", "clips", "parameters")
+_OBJECTS = ("track", "reidentify", "counts", "sampling", "clips", "parameters")
 """Query parameters that may be JSON."""
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -48,6 +49,10 @@ class VideoRequest(BaseModel):
     track: Annotated[TrackParameters | None, BeforeValidator(_as_parameters)] = Field(
         default=None, description="Objects get a track_id: true, or how they are tracked."
     )
+    reidentify: Annotated[ReidentifyParameters | None, BeforeValidator(_as_parameters)] = Field(
+        default=None,
+        description="Who comes back after a while has the id of before, by how they look: true, or how; with track.",
+    )
     counts: CountParameters | None = Field(default=None, description="What is counted; with track.")
     annotate: bool = Field(default=False, description="Make an MP4 with the findings drawn in, too.")
     window: int = Field(default=8, ge=1, le=MAX_WINDOW, description="So many frames are under way at a time.")
@@ -61,6 +66,8 @@ class VideoRequest(BaseModel):
             )
         if self.counts is not None and self.track is None:
             raise ValueError("what is counted is tracks; ask for track too")
+        if self.reidentify is not None and self.track is None:
+            raise ValueError("who is recognised is a track; ask for track too")
         if TASKS[self.task].clips:
             if self.sampling != SamplingParameters():
                 raise ValueError(
@@ -132,7 +139,7 @@ def check_labels(card: ModelCard, task: Task, parameters: Mapping[str, Any]) -> 
 
 def _value(name: str, text: str) -> Any:
     """A query parameter as JSON has it."""
-    if name in ("track", "annotate") and text.lower() in _FLAGS:
+    if name in ("track", "reidentify", "annotate") and text.lower() in _FLAGS:
         return _FLAGS[text.lower()]
     if name == "annotate":
         raise invalid_parameters("annotate is true or false")

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.types import Send
 
+from contract.task import Task
 from contract.tasks.table import TASKS
 from service.api.rest.body import BodyLimits
 from service.api.rest.departure import unless_caller_leaves
@@ -106,6 +107,8 @@ class VideoRoutes:
             self.jobs.check(wanted.as_json())
             deadline = time.monotonic() + self.resolve_timeout_s
             version = (await self.inference.resolve(wanted.task, wanted.model, {}, deadline)).version
+            if wanted.reidentify is not None:
+                await self.inference.resolve(Task.EMBED, wanted.reidentify.model, {}, deadline)
             check_labels(version.card, wanted.task, wanted.parameters)
             job = await self._submitted(request, arriving, body, wanted, key)
         status = await self.jobs.get(job.id)

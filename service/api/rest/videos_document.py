@@ -83,11 +83,12 @@ def _as_text(schema: Schema) -> Schema:
 
 
 _FIELDS = _fields()
-_TRACK = {"anyOf": [_SWITCH, _json_text(_FIELDS["track"]["anyOf"][0])]}
+_HOW = {name: {"anyOf": [_SWITCH, _json_text(_FIELDS[name]["anyOf"][0])]} for name in ("track", "reidentify")}
+"""Switched on, or told how."""
 _TEXTS: dict[str, Schema] = {
     name: {key: value for key, value in _as_text(schema).items() if key not in ("description", "title")}
     for name, schema in _FIELDS.items()
-} | {"track": _TRACK, "parameters": _json_text(_FIELDS["parameters"])}
+} | {**_HOW, "parameters": _json_text(_FIELDS["parameters"])}
 _SAID = {name: schema.get("description", "") for name, schema in _FIELDS.items()} | {
     "task": "What is looked for in the video's frames.",
     "parameters": "The task's own parameters; each may also stand by its own name beside the others.",

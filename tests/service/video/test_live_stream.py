@@ -91,6 +91,22 @@ async def test_a_camera_that_is_killed_and_started_again(clip: Path, service: Ru
     assert before[0]["objects"][0]["track_id"] < after[-1]["objects"][0]["track_id"]
 
 
+async def test_who_is_there_again_after_a_gap_is_recognised(clip: Path, service: Running) -> None:
+    """With re-identification what the camera shows when it is back has its id of before, however long it was away."""
+    async with live(service) as streams:
+        with RtspCamera(clip, pause_s=0.01, endless=True) as camera:
+            stream = await begun(streams, camera.url, track={"lost_s": 0.0}, reidentify={"model": "means"})
+            reader = stream.readers.add()
+            before = await lines_from(reader, 5)
+        await until(lambda: stream.state is LiveState.RECONNECTING)
+        received = stream.status().received
+        with RtspCamera(clip, pause_s=0.01, endless=True, port=camera.port):
+            after: list[dict[str, Any]] = []
+            while not after or after[-1]["frame"] <= received + 5:
+                after += await lines_from(reader, 1)
+    assert {item["track_id"] for line in before + after for item in line["objects"] if "track_id" in item} == {1}
+
+
 async def test_a_broken_line(camera: RtspCamera, service: Running) -> None:
     """Where the line breaks the stream connects again, as often as it takes."""
     async with live(service) as streams:
