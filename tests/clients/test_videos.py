@@ -276,7 +276,14 @@ async def test_an_address_goes_as_it_is() -> None:
         script.on("POST /v1/videos", told(id="7", state="queued"))
         url = "HTTPS://videos.example/street.mp4"
         client.videos.submit(
-            url, task="segment", track=True, counts={"lines": []}, labels=["a, b"], class_=3, top_k=None
+            url,
+            task="segment",
+            track=True,
+            reidentify={"model": "m"},
+            counts={"lines": []},
+            labels=["a, b"],
+            class_=3,
+            top_k=None,
         )
         async with AsyncClient(script.url) as client_async:
             await client_async.videos.submit(url, task="segment", annotate=True)
@@ -285,6 +292,7 @@ async def test_an_address_goes_as_it_is() -> None:
     assert first.query == {
         "task": "segment",
         "track": "true",
+        "reidentify": '{"model": "m"}',
         "counts": '{"lines": []}',
         "parameters": '{"labels": ["a, b"], "class": 3}',
     }

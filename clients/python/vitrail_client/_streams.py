@@ -47,6 +47,7 @@ class Streams:
         threshold: float | None = None,
         max_gap_s: float | None = None,
         track: bool | Mapping[str, Any] | None = None,
+        reidentify: bool | Mapping[str, Any] | None = None,
         counts: Mapping[str, Any] | None = None,
         **parameters: Any,
     ) -> StreamAnswer:
@@ -61,6 +62,7 @@ class Streams:
             threshold: How much a frame must differ, 0…1; with ``sample`` scene or event.
             max_gap_s: At most so many seconds between two processed frames; with ``sample`` event.
             track: Objects get a ``track_id``; True, or how they are tracked.
+            reidentify: Who comes back has the id of before, by how they look: True, or how; with ``track``.
             counts: Lines and zones, whose crossings are counted; with ``track``.
             **parameters: The task's own.
 
@@ -69,6 +71,7 @@ class Streams:
                 a start is not tried again once it was sent.
         """
         asked = {"url": url, "task": task, "model": model, "fps": fps, "track": track, "counts": counts}
+        asked["reidentify"] = reidentify
         sampling = {"sample": sample, "threshold": threshold, "max_gap_s": max_gap_s}
         request = start(asked, sampling, parameters)
         return stream_in(
@@ -136,11 +139,13 @@ class AsyncStreams:
         threshold: float | None = None,
         max_gap_s: float | None = None,
         track: bool | Mapping[str, Any] | None = None,
+        reidentify: bool | Mapping[str, Any] | None = None,
         counts: Mapping[str, Any] | None = None,
         **parameters: Any,
     ) -> StreamAnswer:
         """See `Streams.start`."""
         asked = {"url": url, "task": task, "model": model, "fps": fps, "track": track, "counts": counts}
+        asked["reidentify"] = reidentify
         sampling = {"sample": sample, "threshold": threshold, "max_gap_s": max_gap_s}
         request = start(asked, sampling, parameters)
         return stream_in(

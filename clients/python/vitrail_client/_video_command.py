@@ -30,7 +30,7 @@ from vitrail_client._video_progress import sending, working
 from vitrail_client._video_requests import Sample
 from vitrail_client.schemas import VideoAnswer
 
-_NO_PARAMETERS = ("video", "fps", "sample", "track", "counts", "annotate", "webhook", "idempotency_key")
+_NO_PARAMETERS = ("video", "fps", "sample", "track", "reidentify", "counts", "annotate", "webhook", "idempotency_key")
 
 
 def video(
@@ -51,13 +51,16 @@ def video(
     ] = None,
     *,
     track: Annotated[bool, typer.Option("--track", help="Follow objects: each gets a track_id.")] = False,
+    reidentify: Annotated[
+        bool, typer.Option("--reidentify", help="Recognise who comes back, by how they look; with --track.")
+    ] = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
     timeout: Timeout = 30.0,
 ) -> None:
     """Ask what a video shows: a line of JSON a frame. The exit status is 1 if it is not answered to its end."""
     asked: dict[str, Any] = {"task": task, "model": model, "fps": fps, "sample": sample, "track": track or None}
-    asked |= {"counts": _counts(counts), "annotate": annotate is not None}
+    asked |= {"reidentify": reidentify or None, "counts": _counts(counts), "annotate": annotate is not None}
     asked |= parameters_in(parameter, _NO_PARAMETERS)
     _check(annotate)
     done = False

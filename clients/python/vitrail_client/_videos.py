@@ -58,6 +58,7 @@ class Videos:
         window_s: float | None = None,
         overlap: float | None = None,
         track: bool | Mapping[str, Any] | None = None,
+        reidentify: bool | Mapping[str, Any] | None = None,
         counts: Mapping[str, Any] | None = None,
         annotate: bool = False,
         window: int | None = None,
@@ -80,6 +81,7 @@ class Videos:
             window_s: Seconds that a window covers; with ``task`` classify-video.
             overlap: The part of a window that the next one covers again; with ``task`` classify-video.
             track: Objects get a ``track_id``; True, or how they are tracked.
+            reidentify: Who comes back has the id of before, by how they look: True, or how; with ``track``.
             counts: Lines and zones, whose crossings are counted; with ``track``.
             annotate: Make an MP4 with the findings drawn in, too; see `annotated`.
             window: So many frames are under way at a time.
@@ -95,8 +97,9 @@ class Videos:
             TypeError: It is no video at all.
         """
         asked: dict[str, Any] = {"task": task, "model": model, "fps": fps, "sample": sample, "threshold": threshold}
-        asked |= {"max_gap_s": max_gap_s, "track": track, "counts": counts, "annotate": annotate or None}
+        asked |= {"max_gap_s": max_gap_s, "track": track, "reidentify": reidentify, "counts": counts}
         asked |= {"window_s": window_s, "overlap": overlap, "window": window, "webhook": webhook}
+        asked["annotate"] = annotate or None
         request = submission(asked, parameters, idempotency_key)
         if (url := address_in(video)) is not None:
             return self._send_in(with_body(request, {"json": {"url": url}}), timeout_s)
@@ -210,6 +213,7 @@ class AsyncVideos:
         window_s: float | None = None,
         overlap: float | None = None,
         track: bool | Mapping[str, Any] | None = None,
+        reidentify: bool | Mapping[str, Any] | None = None,
         counts: Mapping[str, Any] | None = None,
         annotate: bool = False,
         window: int | None = None,
@@ -220,8 +224,9 @@ class AsyncVideos:
     ) -> VideoAnswer:
         """See `Videos.submit`."""
         asked: dict[str, Any] = {"task": task, "model": model, "fps": fps, "sample": sample, "threshold": threshold}
-        asked |= {"max_gap_s": max_gap_s, "track": track, "counts": counts, "annotate": annotate or None}
+        asked |= {"max_gap_s": max_gap_s, "track": track, "reidentify": reidentify, "counts": counts}
         asked |= {"window_s": window_s, "overlap": overlap, "window": window, "webhook": webhook}
+        asked["annotate"] = annotate or None
         request = submission(asked, parameters, idempotency_key)
         if (url := address_in(video)) is not None:
             return await self._send_in(with_body(request, {"json": {"url": url}}), timeout_s)
