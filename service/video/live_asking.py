@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +35,7 @@ _LEFT = frozenset({ErrorKind.MODEL_NOT_FOUND, ErrorKind.VERSION_NOT_READY})
 
 @dataclass(slots=True, eq=False)
 class LiveAsking:
-    """Asks for one frame after another, all of one version, as long as that is there."""
+    """Asks for one frame after another; which version answers is looked up once in a while, not for each frame."""
 
     inference: Inference
     request: LiveRequest
@@ -42,9 +43,12 @@ class LiveAsking:
     frame_timeout_s: float
     model: tuple[str, int] | None = None
     """Name and version of what answers."""
+    look_again_s: float = 10.0
+    """Seconds until aliases and shares of traffic are followed that have changed."""
     followed: Followed | None = None
     """Who tracks and counts, where that is wanted; goes on where another version answers."""
     _parameters: dict[str, Any] = field(default_factory=dict)
+    _looked_s: float = 0.0
 
     async def find_model(self) -> None:
         """Find the version that answers.
@@ -67,13 +71,20 @@ class LiveAsking:
             self._parameters["score_threshold"] = track.detection_threshold(wanted)
             self.followed = self.followed or Followed(track, self.request.counts, wanted, self._recognising())
         self.model = version.card.name, version.card.version
+        self._looked_s = time.monotonic()
+
+    async def _look_again(self) -> None:
+        """Follow what has changed; where nothing can answer in its stead, the version of before goes on."""
+        self._looked_s = time.monotonic()
+        with suppress(ServiceError):
+            await self.find_model()
 
     def _recognising(self) -> Reidentifier | None:
         """Who recognises those that come back, if it is wanted."""
         wanted = self.request.reidentify
         if wanted is None:
             return None
-        patience = Patience(turn_s=0.0, frame_timeout_s=self.frame_timeout_s, give_up_s=0.0)
+        patience = Patience(turn_s=0.0, frame_timeout_s=self.frame_timeout_s, give_up_s=self.frame_timeout_s)
         appearance = ModelAppearance(
             self.inference,
             wanted.model,
@@ -93,6 +104,8 @@ class LiveAsking:
         """
         if self.model is None:
             await self.find_model()
+        elif time.monotonic() - self._looked_s >= self.look_again_s:
+            await self._look_again()
         try:
             return await self._answer(pixels)
         except ServiceError as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import ErrorKind, ServiceError
+from service.registry.traffic import ModelTraffic, Routing
 from service.video.live_asking import LiveAsking
 from tests.service.running import Running, running
 from tests.service.video.filming import grey
@@ -55,3 +56,15 @@ async def test_the_model_is_asked_for_more_than_the_caller(service: Running) -> 
     assert result["objects"][0]["score"] < 0.9
     assert of.followed is not None
     assert of.followed.update(result, 0.0)["objects"] == []
+
+
+async def test_a_stream_follows_its_models_alias(service: Running) -> None:
+    """Another version takes over within a running stream; where the alias names none that answers, the last goes on."""
+    of = asking(service, "classify", model="colours@stable")
+    of.look_again_s = 0.0
+    answered = []
+    for version in (1, 2, 9):
+        service.application.registry.route(Routing(models={"colours": ModelTraffic(aliases={"stable": version})}))
+        await of.ask(grey(0))
+        answered.append(of.model)
+    assert answered == [("colours", 1), ("colours", 2), ("colours", 2)]
