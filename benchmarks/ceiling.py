@@ -23,7 +23,7 @@ from service.allocator import keep_freed_memory
 
 def measure(version: Path, photographs: Path, threads: int, seconds: float) -> dict[str, float]:
     """Run ``threads`` callers with one thread each for ``seconds``, with the allocator as the service sets it."""
-    keep_freed_memory()
+    keep_freed_memory(max(2, threads))
     card = ModelCard.model_validate_json((version / "card.json").read_bytes())
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--decoders", type=int, default=1)
     parser.add_argument("--warm-up", type=Path, help="a clip that is run before, and not counted")
     arguments = parser.parse_args()
-    keep_freed_memory()
+    keep_freed_memory(max(2, arguments.threads))
     pipeline = opened(arguments.version, arguments.threads, arguments.batch, arguments.decoders)
     if arguments.warm_up is not None:
         pipeline.run(arguments.warm_up)

@@ -19,6 +19,7 @@ from service.allocator import keep_freed_memory
 from service.api.grpc.server import AddressTaken
 from service.api.rest.wire import BoundedProtocol, StreamProtocol
 from service.app import Application
+from service.engines.cpus import available_cpus
 from service.settings import Settings
 
 _log = logging.getLogger("vitrail")
@@ -93,7 +94,7 @@ class Server(uvicorn.Server):
 def main() -> None:
     """Console entry point."""
     settings = _read_settings()
-    keep_freed_memory()
+    keep_freed_memory(heaps=max(2, settings.threads or available_cpus()))
     _configure_logging(settings.log_level)
     application = Application(settings)
     config = uvicorn.Config(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from traceback import clear_frames
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ async def in_order(
     places = asyncio.Semaphore(window)
     begun: asyncio.Queue[asyncio.Task[R] | None] = asyncio.Queue()
 
-    async def read() -> None:
+    async def read(group: asyncio.TaskGroup) -> None:
         await places.acquire()
         async for item in source:
             begun.put_nowait(group.create_task(work(item)))
@@ -32,9 +33,31 @@ async def in_order(
 
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(read())
+            group.create_task(read(group))
             while (task := await begun.get()) is not None:
                 await deliver(await task)
                 places.release()
+    except asyncio.CancelledError as error:
+        _break_circle(error)
+        raise
     except ExceptionGroup as errors:
+        _break_circle(errors)
         raise errors.exceptions[0] from errors
+    finally:
+        # This frame is a part of the error that leaves it, which its task keeps; so it must not keep its tasks.
+        del group
+        task = None
+        while not begun.empty():
+            begun.get_nowait()
+
+
+def _break_circle(error: BaseException) -> None:
+    """Let go of what a task group keeps that has failed or was cancelled.
+
+    Before Python 3.13 its error and its frame hold each other, and with them all that was under way: the frames of a
+    video, until the garbage collector comes by, which may be many cancelled videos later.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        clear_frames(cause.__traceback__)
+        cause = cause.__context__

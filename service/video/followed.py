@@ -24,6 +24,8 @@ class Followed:
         self._recognising = recognising
         self._tracker = Tracker(parameters, score_threshold)
         self._counting = None if counts is None else Counting(counts)
+        self._seen: Mapping[str, Any] | None = None
+        """The last result, as the model gave it."""
         self._known: dict[int, int] | None = None
         self._last_id = 0
 
@@ -38,14 +40,15 @@ class Followed:
             self._recognising.take_up(tail, last_id)
         for line in tail:
             name = next((name for name in LISTS if name in line), None)
-            if name is None or line.get("carried") is True:
+            if name is None:
                 continue
             ids = {_place(item): item["track_id"] for item in line[name] if "track_id" in item}
-            result = self._tracker.update({**line, name: _without_ids(line[name])}, line["timestamp_s"])
+            self._seen = {**line, name: _without_ids(line[name])}
+            result = self._tracker.update(self._seen, line["timestamp_s"])
             for item in result[name]:
                 if "track_id" in item and _place(item) in ids:
                     self._known.setdefault(item["track_id"], ids[_place(item)])
-            if self._counting is not None:
+            if self._counting is not None and line.get("carried") is not True:
                 self._counting.update(line, line["timestamp_s"])
 
     def update(self, result: Mapping[str, Any], time_s: float) -> dict[str, Any]:
@@ -54,7 +57,7 @@ class Followed:
         Raises:
             NotTrackable: a result without boxes that have scores.
         """
-        return self._counted(self._renamed(dict(self._tracker.update(result, time_s))), time_s)
+        return self._counted(self._tracked(result, time_s), time_s)
 
     async def seen(self, result: Mapping[str, Any], pixels: Pixels, time_s: float) -> dict[str, Any]:
         """The same, where those are recognised, if it is wanted, whom the frame uint8 [H, W, 3] shows again.
@@ -63,10 +66,26 @@ class Followed:
             NotTrackable: as above.
             ServiceError: the model that recognises cannot answer.
         """
-        tracked = self._renamed(dict(self._tracker.update(result, time_s)))
+        tracked = self._tracked(result, time_s)
         if self._recognising is not None:
             tracked = await self._recognising.update(tracked, pixels, time_s)
         return self._counted(tracked, time_s)
+
+    def carry(self, time_s: float, last: Mapping[str, Any]) -> dict[str, Any]:
+        """What a frame says that has the last result: ``last``, as `seen` or this gave it, with its ids of now.
+
+        The things stand where they stood. Were their tracks not told, they would go on at their speed for as long as no
+        frame is processed, and lose what has come to a stop.
+        """
+        now = {} if self._seen is None else self._tracked(self._seen, time_s)
+        if self._recognising is not None:
+            now = self._recognising.rename(now, time_s)
+        return carried_fields({**last, **{name: now[name] for name in LISTS if name in now}})
+
+    def _tracked(self, result: Mapping[str, Any], time_s: float) -> dict[str, Any]:
+        tracked = self._renamed(dict(self._tracker.update(result, time_s)))
+        self._seen = result
+        return tracked
 
     def _counted(self, tracked: dict[str, Any], time_s: float) -> dict[str, Any]:
         if self._counting is not None:

@@ -105,7 +105,7 @@ class LiveAnswers:
         """What a frame's line says; None where it has none."""
         if frame.pixels is None:
             self.counts.carried += self._last is not None
-            return None if self._last is None else carried_fields(self._last)
+            return None if self._last is None else self._carried(self._last, frame.time_s)
         try:
             fields = await self._found(frame.pixels, frame.time_s)
         except ServiceError as error:
@@ -117,6 +117,13 @@ class LiveAnswers:
         self.counts.processed += 1
         self.picture = LivePicture(self._asking.request.task, frame.pixels, self._last)
         return fields
+
+    def _carried(self, last: Mapping[str, Any], time_s: float) -> Mapping[str, Any]:
+        followed = self._asking.followed
+        if followed is None:
+            return carried_fields(last)
+        self._last, self._last_s = followed.carry(time_s, last), time_s
+        return self._last
 
     async def _found(self, pixels: Pixels, time_s: float) -> Mapping[str, Any]:
         result: Mapping[str, Any] = await self._asking.ask(pixels)

@@ -213,12 +213,20 @@ class _Attempt:
             self._last = self._setbacks.line_of(done.error)
             return self._last
         if frame.decision is Decision.CARRY:
-            return None if self._last is None else carried_fields(self._last)
+            return self._carried(frame.time_s)
         if done.result is None:
             return None
         self._setbacks.none()
         self._last = await self._found(done.result, frame)
         return self._last
+
+    def _carried(self, time_s: float) -> dict[str, Any] | None:
+        if self._last is None:
+            return None
+        if self.followed is not None and "error" not in self._last:
+            self._last = self.followed.carry(time_s, self._last)
+            return self._last
+        return carried_fields(self._last)
 
     async def _found(self, result: dict[str, Any], frame: SampledFrame) -> dict[str, Any]:
         if self.followed is not None and frame.pixels is not None:

@@ -140,6 +140,20 @@ class Reidentifier:
         ]
         return cast("Result", {**result, name: renamed})
 
+    def rename(self, result: Result, time_s: float) -> Result:
+        """The tracker's result of a frame that nobody looks at: those that are known by now have their ids."""
+        name = next((name for name in LISTS if name in result), None)
+        if name is None:
+            return result
+        renamed = []
+        for item in result[name]:
+            kept = {key: value for key, value in item.items() if key != "track_id"}
+            if (number := self._ids.get(item.get("track_id", 0))) is not None:
+                self._known[number].seen_s = time_s
+                kept["track_id"] = number
+            renamed.append(kept)
+        return cast("Result", {**result, name: renamed})
+
     async def _vectors(self, sightings: list[_Sighting], time_s: float) -> dict[int, Vectors]:
         """Vectors f32 [D] of those tracks whose picture is due, new ones first."""
         due = [item for item in sightings if item.crop is not None and self._due(item.track, time_s)]

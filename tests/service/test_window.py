@@ -1,6 +1,8 @@
 """Streams in order, with a bounded number under way."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 
 import pytest
@@ -100,3 +102,45 @@ async def test_leaving_ends_the_work() -> None:
     with pytest.raises(asyncio.CancelledError):
         await stream
     assert sorted(ended) == [1, 2, 3]
+
+
+class Large:
+    """What is under way: a frame, say."""
+
+
+@pytest.mark.parametrize("how", ["cancelled", "failed"])
+async def test_what_was_under_way_is_let_go(how: str) -> None:
+    """Of a stream that is cancelled or fails nothing is kept until the collector of garbage comes by."""
+    kept: list[weakref.ref[Large]] = []
+    begun = asyncio.Event()
+
+    async def source() -> AsyncIterator[Large]:
+        for _ in range(3):
+            large = Large()
+            kept.append(weakref.ref(large))
+            yield large
+        del large
+        begun.set()
+        if how == "failed":
+            raise ValueError
+        await asyncio.Event().wait()
+
+    async def work(large: Large) -> Large:
+        await asyncio.Event().wait()
+        return large
+
+    async def deliver(_: Large) -> None: ...
+
+    gc.collect()
+    gc.disable()
+    try:
+        task = asyncio.create_task(in_order(source(), work, deliver, 4))
+        await begun.wait()
+        if how == "cancelled":
+            task.cancel()
+        await asyncio.wait([task])
+        await settle()
+        assert [ref() for ref in kept] == [None] * 3
+        assert task.cancelled() or isinstance(task.exception(), ValueError)
+    finally:
+        gc.enable()
