@@ -28,6 +28,7 @@ async def in_order(
         await places.acquire()
         async for item in source:
             begun.put_nowait(group.create_task(work(item)))
+            del item
             await places.acquire()
         begun.put_nowait(None)
 
