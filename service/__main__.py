@@ -157,6 +157,9 @@ def _configure_logging(level: str) -> None:
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))
     # It warns of every broken form; the caller is told of that, and the metrics count it.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    # They name whole addresses, with the passwords and signatures of webhooks and of videos by URL.
+    for library in ("httpx", "httpcore"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def _plain_handler() -> logging.Handler:

@@ -19,6 +19,7 @@ from service.video.jobs import Jobs
 from service.video.live_events import StreamEvents
 from service.video.live_limits import LiveLimits
 from service.video.opening import VideoOptions
+from service.video.patient_inference import Patience
 from service.video.pipeline import VideoWork
 from service.video.probe import Probe
 from service.video.streams import Streams
@@ -55,7 +56,10 @@ class VideoJobs:
             min_free_bytes=settings.video_min_free_bytes,
             max_age_s=settings.video_keep_s,
         )
-        work = VideoWork(inference, video_options(settings))
+        # Half of what may be answered at a time is kept for callers.
+        half = max(1, settings.max_images_in_flight // 2)
+        patience = Patience(busy_from=min(Patience().busy_from, half))
+        work = VideoWork(inference, video_options(settings), patience, most_frames=half)
         self.jobs = Jobs(settings.videos, work, limits, events=_events(telemetry), webhook=self._webhook)
         telemetry.video_jobs_now.labels(JobState.QUEUED).set_function(lambda: self.jobs.waiting)
         telemetry.video_jobs_now.labels(JobState.RUNNING).set_function(lambda: self.jobs.running)

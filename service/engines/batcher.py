@@ -143,8 +143,8 @@ class Batcher:
                 continue
             batch.append(place)
         fitting = max((size for size in self._engine.batch_sizes if size <= len(batch)), default=0)
-        for place in batch[fitting:]:
-            self._waiting.put_back(place)
+        if left := batch[fitting:]:
+            self._waiting.put_back(left, batch[fitting - 1])
         return [entry for _, _, _, entry in batch[:fitting]]
 
     async def _run(self, batch: list[_Entry]) -> None:

@@ -1,6 +1,6 @@
 """Who is next: start-time fair queueing (Goyal, Vin and Cheng, 1996), with images in the place of packets."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Generic, TypeVar
 
@@ -45,16 +45,22 @@ class FairQueue(Generic[T]):
             del self._last_turns[flow]
         return place
 
-    def put_back(self, place: Place[T]) -> None:
-        """Add an item again where it was."""
-        turn, _, flow, _ = place
-        if flow is not None:
-            self._last_turns[flow] = max(turn, self._last_turns.get(flow, 0))
-        heappush(self._heap, place)
+    def put_back(self, places: Sequence[Place[T]], last: Place[T]) -> None:
+        """Add items again where they were; ``last`` is the one before them, which stays taken."""
+        self._turn = last[0]
+        for place in places:
+            turn, _, flow, _ = place
+            if flow is not None:
+                self._last_turns[flow] = max(turn, self._last_turns.get(flow, 0))
+            heappush(self._heap, place)
 
     def keep(self, wanted: Callable[[T], bool]) -> None:
         """Let go of all items but those wanted; the others stay in their order."""
         self._heap = [place for place in self._heap if wanted(place[3])]
         heapify(self._heap)
-        waiting = {flow for _, _, flow, _ in self._heap}
-        self._last_turns = {flow: turn for flow, turn in self._last_turns.items() if flow in waiting}
+        # In order of their turns, the last of each flow stays.
+        self._last_turns = {flow: turn for turn, _, flow, _ in sorted(self._heap, key=_turn_of) if flow is not None}
+
+
+def _turn_of(place: Place[T]) -> int:
+    return place[0]

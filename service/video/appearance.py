@@ -26,11 +26,12 @@ class ModelAppearance:
         *,
         request_id: str,
         flow: object,
+        places: asyncio.Semaphore,
         changed: Callable[[str], None],
     ) -> None:
         """``changed`` hears that another version answers from now on: its vectors mean something else."""
         self._asking = PatientInference(
-            inference, Task.EMBED, model, _PARAMETERS, patience, request_id, changed, flow=flow
+            inference, Task.EMBED, model, _PARAMETERS, patience, request_id, changed, flow=flow, places=places
         )
 
     async def __call__(self, crops: Sequence[Pixels]) -> Vectors:

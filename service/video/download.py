@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from service.errors import ErrorKind, ServiceError, deadline_exceeded, invalid_parameters
+from service.video.no_cookies import no_cookies
 
 _SCHEMES = ("http", "https")
 
@@ -40,7 +41,11 @@ class Download:
         # No proxy and no password from the environment: the address is a stranger's. Nothing compressed: what comes is
         # counted as it is.
         self._client = httpx.AsyncClient(
-            follow_redirects=False, trust_env=False, timeout=timeout, headers={"Accept-Encoding": "identity"}
+            follow_redirects=False,
+            trust_env=False,
+            timeout=timeout,
+            headers={"Accept-Encoding": "identity"},
+            cookies=no_cookies(),
         )
 
     async def close(self) -> None:

@@ -5,9 +5,13 @@ from typing import Any
 
 from contract.preprocess import Pixels
 from service.video.counts import Counting, CountParameters, FrameCounts
+from service.video.disk import on_disk
 from service.video.lines import Line
 from service.video.reidentify import Reidentifier
 from service.video.track import LISTS, Tracker, TrackParameters
+
+_AT_ONCE = 64
+"""So many objects are tracked in the event loop, in a millisecond or two."""
 
 
 class Followed:
@@ -66,21 +70,28 @@ class Followed:
             NotTrackable: as above.
             ServiceError: the model that recognises cannot answer.
         """
-        tracked = self._tracked(result, time_s)
+        tracked = await self._tracked_soon(result, time_s)
         if self._recognising is not None:
             tracked = await self._recognising.update(tracked, pixels, time_s)
         return self._counted(tracked, time_s)
 
-    def carry(self, time_s: float, last: Mapping[str, Any]) -> dict[str, Any]:
+    async def carry(self, time_s: float, last: Mapping[str, Any]) -> dict[str, Any]:
         """What a frame says that has the last result: ``last``, as `seen` or this gave it, with its ids of now.
 
         The things stand where they stood. Were their tracks not told, they would go on at their speed for as long as no
         frame is processed, and lose what has come to a stop.
         """
-        now = {} if self._seen is None else self._tracked(self._seen, time_s)
+        now = {} if self._seen is None else await self._tracked_soon(self._seen, time_s)
         if self._recognising is not None:
             now = self._recognising.rename(now, time_s)
         return carried_fields({**last, **{name: now[name] for name in LISTS if name in now}})
+
+    async def _tracked_soon(self, result: Mapping[str, Any], time_s: float) -> dict[str, Any]:
+        """A crowd takes long enough to be in other callers' way: then it is done by a thread."""
+        found = max((len(result[name]) for name in LISTS if name in result), default=0)
+        if max(found, len(self._tracker)) <= _AT_ONCE:
+            return self._tracked(result, time_s)
+        return await on_disk(self._tracked, result, time_s)
 
     def _tracked(self, result: Mapping[str, Any], time_s: float) -> dict[str, Any]:
         tracked = self._renamed(dict(self._tracker.update(result, time_s)))

@@ -7,8 +7,11 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 SCHEMES: Final = ("rtsp", "rtsps", "http", "https")
 MAX_LENGTH: Final = 2048
 _HIDDEN = "..."
-_SECRET = re.compile("user|usr|login|account|pass|pwd|token|key|auth|secret|sign|session", re.IGNORECASE)
-"""Names of query parameters by which cameras let their callers in."""
+_NAMES = "user|usr|login|account|pass|pwd|token|key|auth|secret|sign|session"
+_SECRET = re.compile(_NAMES, re.IGNORECASE)
+"""Names of query parameters by which cameras let their callers in …"""
+_IN_PATH = re.compile(rf"((?:{_NAMES})[a-z]*=)[^/&;]*?(?=_[a-z]+=|[/&;]|$)", re.IGNORECASE)
+"""… and some want them in the path: ``/user=admin_password=word_channel=1_stream=0.sdp``."""
 _STRANGE = re.compile(r"[\x00-\x20\x7f\\]")
 """What readers of addresses do not all read alike."""
 
@@ -32,10 +35,11 @@ def checked_address(url: str) -> str:
 
 
 def shown_address(url: str) -> str:
-    """The address without user, password, fragment, and the values of query parameters that look like secrets."""
+    """The address without user, password, fragment, and the values in its path and query that look like secrets."""
     parts = urlsplit(url)
     query = "&".join(
         f"{name}={_HIDDEN if _SECRET.search(name) else value}"
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
     )
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+    path = _IN_PATH.sub(rf"\1{_HIDDEN}", parts.path)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, query, ""))

@@ -70,11 +70,12 @@ class LiveAnswers:
         self.tell_counts()
 
     def disconnected(self) -> None:
-        """The next frame comes after a gap: a track that is over by then is not taken up again.
+        """The next frame comes after a gap: it has a result of its own, and takes up no track that is over by then.
 
         Tracking looks for what was in the last frame in the next one, however much later that is. So it is told of a
         moment in which nothing was seen.
         """
+        self._sampling.again()
         if self._asking.followed is not None and self._last is not None:
             nothing = {**self._last, **{name: [] for name in LISTS if name in self._last}}
             self._asking.followed.update(nothing, self._last_s)
@@ -105,7 +106,7 @@ class LiveAnswers:
         """What a frame's line says; None where it has none."""
         if frame.pixels is None:
             self.counts.carried += self._last is not None
-            return None if self._last is None else self._carried(self._last, frame.time_s)
+            return None if self._last is None else await self._carried(self._last, frame.time_s)
         try:
             fields = await self._found(frame.pixels, frame.time_s)
         except ServiceError as error:
@@ -118,11 +119,11 @@ class LiveAnswers:
         self.picture = LivePicture(self._asking.request.task, frame.pixels, self._last)
         return fields
 
-    def _carried(self, last: Mapping[str, Any], time_s: float) -> Mapping[str, Any]:
+    async def _carried(self, last: Mapping[str, Any], time_s: float) -> Mapping[str, Any]:
         followed = self._asking.followed
         if followed is None:
             return carried_fields(last)
-        self._last, self._last_s = followed.carry(time_s, last), time_s
+        self._last, self._last_s = await followed.carry(time_s, last), time_s
         return self._last
 
     async def _found(self, pixels: Pixels, time_s: float) -> Mapping[str, Any]:

@@ -30,6 +30,8 @@ PASSING = frozenset(
     }
 )
 """Kinds of error that cost a frame, not the stream."""
+_LOOKS = 4
+"""Pictures of a stream that an embed model is asked for at a time."""
 _LEFT = frozenset({ErrorKind.MODEL_NOT_FOUND, ErrorKind.VERSION_NOT_READY})
 
 
@@ -91,6 +93,7 @@ class LiveAsking:
             patience,
             request_id=self.stream_id,
             flow=self.stream_id,
+            places=asyncio.Semaphore(_LOOKS),
             changed=lambda _: recogniser.forget_looks(),
         )
         recogniser = Reidentifier(appearance, wanted)

@@ -1,7 +1,9 @@
 """The last frame of a live stream with its findings drawn in."""
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
 from typing import Any
 
 from contract.preprocess import Pixels
@@ -10,7 +12,7 @@ from contract.tasks.definition import InvalidParameter
 from service.errors import invalid_parameters
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class LivePicture:
     """A frame that a model has seen."""
 
@@ -19,6 +21,14 @@ class LivePicture:
     """RGB uint8 [H, W, 3]."""
     result: Mapping[str, Any] | None
     """None where the model made nonsense of it."""
+    _drawing: asyncio.Future[bytes] | None = field(default=None, init=False)
+
+    async def drawn(self, workers: Executor) -> bytes:
+        """As a JPEG: drawn once by a worker, however many ask. Raises as `jpeg` does."""
+        if self._drawing is None:
+            self._drawing = asyncio.get_running_loop().run_in_executor(workers, self.jpeg)
+        # Who leaves does not take it from the others.
+        return await asyncio.shield(self._drawing)
 
     def jpeg(self) -> bytes:
         """As a JPEG; takes a while, for a worker. Raises ServiceError (invalid_parameters) where it is too long."""

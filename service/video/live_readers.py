@@ -9,6 +9,7 @@ from service.errors import ErrorKind, ServiceError
 from service.video.live_limits import LiveLimits
 
 _END = b"}\n"
+_TOGETHER_BYTES = 1 << 18
 
 
 class Reader(AsyncIterator[bytes]):
@@ -32,12 +33,19 @@ class Reader(AsyncIterator[bytes]):
         if self._missed:
             # It was between what was read before and this line that others were lost.
             self._lines[0] = b'%b,"missed":%d%b' % (self._lines[0].removesuffix(_END), self._missed, _END)
-        lines = b"".join(self._lines)
-        self._lines.clear()
-        self._bytes = self._missed = 0
-        if not self._ended:
+            self._missed = 0
+        return self._taken()
+
+    def _taken(self) -> bytes:
+        """Some lines: what is on its way to one reader is a copy of its own, what waits is shared with the others."""
+        size, lines = 0, []
+        while self._lines and size < _TOGETHER_BYTES:
+            lines.append(self._lines.popleft())
+            size += len(lines[-1])
+        self._bytes = sum(map(len, self._lines))
+        if not (self._lines or self._ended):
             self._something.clear()
-        return lines
+        return b"".join(lines)
 
     def close(self) -> None:
         """Leave the place to others; may be repeated."""

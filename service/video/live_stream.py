@@ -139,9 +139,9 @@ class LiveStream:
                 self._lost(str(error), ErrorKind.INVALID_VIDEO)
             except VideoTooLarge as error:
                 raise ServiceError(ErrorKind.TOO_LARGE, str(error)) from error
-            self._answers.disconnected()
             # There are never two connections of one stream.
             await self._disconnected()
+            self._answers.disconnected()
             await asyncio.sleep(self._back_off.pause_s())
 
     async def _watch(self) -> None:

@@ -140,7 +140,9 @@ def _scheme(url: str) -> str:
 
 
 def _reach(url: str, scheme: str, options: VideoOptions) -> InputContainer:
-    by_scheme = {"rtsp_transport": options.rtsp_transport} if scheme.startswith("rtsp") else {"max_redirects": "0"}
+    # A proxy of the environment would see addresses with passwords, and reach what the service itself does not.
+    by_http = {"max_redirects": "0", "http_proxy": ""}
+    by_scheme = {"rtsp_transport": options.rtsp_transport} if scheme.startswith("rtsp") else by_http
     try:
         return _open_restricted(url, {"protocol_whitelist": _PROTOCOLS[scheme], **by_scheme}, options)
     except (av.error.InvalidDataError, av.error.ArgumentError) as error:

@@ -18,6 +18,7 @@ _WAITED = frozenset(
 """Kinds of error that pass."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.25
 _LOOK_S = 0.01
+_PLACES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,8 @@ class PatientInference:
     """Hears, in a sentence for the caller, that another version answers from now on."""
     flow: object = field(default_factory=object)
     """What its frames have in common, in the queue of the engine."""
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_PLACES))
+    """So many frames are asked at a time; others of the same kind share them, so that callers have the rest."""
     _pinned: LoadedVersion | None = None
     _name: str = ""
 
@@ -80,7 +83,8 @@ class PatientInference:
         while True:
             await self._turn()
             try:
-                return await self._ask_once(pixels)
+                async with self.places:
+                    return await self._ask_once(pixels)
             except ServiceError as error:
                 if not self._passes(error) or time.monotonic() + pause_s > until:
                     raise

@@ -1,5 +1,6 @@
 """A video job's work: decode → sample → ask the model → track → a line a frame, and the annotated video by the side."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -49,6 +50,12 @@ class VideoWork:
     inference: Inference
     options: VideoOptions = field(default_factory=VideoOptions)
     patience: Patience = field(default_factory=Patience)
+    most_frames: int = 64
+    """Of all jobs, that models are asked for at a time: what else a service may answer at a time is for callers."""
+    _places: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._places = asyncio.Semaphore(self.most_frames)
 
     async def run(self, job: Job, progress: Progress) -> None:
         """See `Work.run`.
@@ -59,7 +66,14 @@ class VideoWork:
         """
         request = VideoRequest.of(job.request)
         asking = PatientInference(
-            self.inference, request.task, request.model, request.parameters, self.patience, job.id, progress.problem
+            self.inference,
+            request.task,
+            request.model,
+            request.parameters,
+            self.patience,
+            job.id,
+            progress.problem,
+            places=self._places,
         )
         if TASKS[request.task].clips:
             await classify_clips(asking, request, progress, self.options)
@@ -213,18 +227,18 @@ class _Attempt:
             self._last = self._setbacks.line_of(done.error)
             return self._last
         if frame.decision is Decision.CARRY:
-            return self._carried(frame.time_s)
+            return await self._carried(frame.time_s)
         if done.result is None:
             return None
         self._setbacks.none()
         self._last = await self._found(done.result, frame)
         return self._last
 
-    def _carried(self, time_s: float) -> dict[str, Any] | None:
+    async def _carried(self, time_s: float) -> dict[str, Any] | None:
         if self._last is None:
             return None
         if self.followed is not None and "error" not in self._last:
-            self._last = self.followed.carry(time_s, self._last)
+            self._last = await self.followed.carry(time_s, self._last)
             return self._last
         return carried_fields(self._last)
 
@@ -248,7 +262,8 @@ async def _followed(asking: PatientInference, request: VideoRequest, kept: Kept)
     followed = Followed(request.track, request.counts, threshold, recognising(asking, request.reidentify))
     if kept.last is not None:
         try:
-            followed.go_on(kept.tail, kept.last_id)
+            # A minute of lines at most, but of many objects: seconds of work.
+            await on_disk(followed.go_on, kept.tail, kept.last_id)
         except NotTrackable as error:
             raise invalid_parameters(str(error)) from error
     return followed
@@ -264,7 +279,13 @@ def recognising(asking: PatientInference, wanted: ReidentifyParameters | None) -
         recogniser.forget_looks()
 
     appearance = ModelAppearance(
-        asking.inference, wanted.model, asking.patience, request_id=asking.request_id, flow=asking.flow, changed=changed
+        asking.inference,
+        wanted.model,
+        asking.patience,
+        request_id=asking.request_id,
+        flow=asking.flow,
+        places=asking.places,
+        changed=changed,
     )
     recogniser = Reidentifier(appearance, wanted)
     return recogniser

@@ -4,11 +4,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
-from service.errors import ServiceError
+from service.errors import ServiceError, invalid_parameters
 from service.video.job import Job
+from service.video.no_cookies import no_cookies
 
 _log = logging.getLogger("vitrail.video")
 _PAUSES_S = (1.0, 5.0)
@@ -41,15 +43,17 @@ class Webhook:
         self._try_s = try_s
         self._same_time = asyncio.Semaphore(_SAME_TIME)
         # No proxy and no password from the environment: the address is a stranger's.
-        self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=try_s)
+        self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=try_s, cookies=no_cookies())
 
     async def close(self) -> None:
         """Close the connections that are kept."""
         await self._client.aclose()
 
     def check(self, url: str) -> None:
-        """Raise ServiceError if this address must not be called."""
+        """Raise ServiceError if this address must not be called, or cannot be by HTTP: the policy knows cameras too."""
         self._allowed(url)
+        if urlsplit(url).scheme.lower() not in ("http", "https"):
+            raise invalid_parameters("a webhook begins with http:// or https://")
 
     async def tell(self, job: Job, url: str) -> bool:
         """Post, and again where that fails; whether it was taken: a status from 200 to 299."""

@@ -290,8 +290,9 @@ export class Film {
         if (kept.length >= block.count) break;
       }
     } catch (error) {
-      // No further attempts: there would be one for each frame that is shown.
+      // No further attempts, unless the job is taken up again: there would be one for each frame that is shown.
       if (!following.signal.aborted) report(error);
+      else if (this.#timeline === timeline) this.#refilling = false;
       return;
     }
     if (this.#timeline !== timeline) return;

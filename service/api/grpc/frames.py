@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 
@@ -117,4 +118,4 @@ class FrameStreams:
 
 def _host(peer: str) -> str:
     """Of a peer as gRPC names it: ``ipv4:192.0.2.1:55555``, ``ipv6:%5B::1%5D:55555``, ``unix:``."""
-    return peer.rsplit(":", 1)[0]
+    return unquote(peer.partition(":")[2].rpartition(":")[0]).strip("[]")

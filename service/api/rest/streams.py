@@ -1,6 +1,5 @@
 """``/v1/streams``: live sources begun, watched and ended."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -82,7 +81,7 @@ class StreamRoutes:
         picture = self._known(request).picture
         if picture is None:
             raise ServiceError(ErrorKind.NOT_FOUND, "there is no picture: none yet, or none any more")
-        content = await asyncio.get_running_loop().run_in_executor(self.workers, picture.jpeg)
+        content = await picture.drawn(self.workers)
         return Response(content, headers={"Cache-Control": "no-store"}, media_type=JPEG)
 
     def _known(self, request: Request) -> LiveStream:

@@ -143,4 +143,7 @@ def _as_text(value: object) -> str:
         return value
     if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
         return ",".join(_as_text(item) for item in value)
-    return orjson.dumps(value).decode()
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError as error:  # it can be read deeper than it can be written
+        raise invalid_parameters(f"the JSON body is nested too deep: {error}") from error

@@ -1,9 +1,11 @@
 """How a video job looks to its caller."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from service.video.job import Job
+from service.video.live_address import shown_address
 from service.video.progress import JobStatus
 
 
@@ -23,7 +25,7 @@ def status_document(status: JobStatus) -> dict[str, Any]:
         "fps": status.frames_per_s,
         "eta_s": status.eta_s,
         "task": job.request.get("task"),
-        "request": dict(job.request),
+        "request": _shown(job.request),
         "input": {"name": job.input_name, "bytes": job.input_bytes},
         "created": _moment(job.created_s),
         "started": _moment(job.started_s),
@@ -40,6 +42,12 @@ def links_of(job: Job) -> dict[str, str]:
     own = f"/v1/videos/{job.id}"
     links = {"self": own, "results": f"{own}/results"}
     return links | {"annotated": f"{own}/annotated.mp4"} if job.request.get("annotate") else links
+
+
+def _shown(request: Mapping[str, Any]) -> dict[str, Any]:
+    """As kept, but the webhook's address without what lets callers in there: everybody may list jobs."""
+    webhook = request.get("webhook")
+    return dict(request) if webhook is None else {**request, "webhook": shown_address(webhook)}
 
 
 def _moment(seconds: float | None) -> str | None:

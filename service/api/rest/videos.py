@@ -152,11 +152,13 @@ class VideoRoutes:
         return _json(status_document(await self._known(request)))
 
     async def _delete(self, request: Request) -> Response:
+        require_own_page(request.headers)
         status = await self._known(request)
         await self.jobs.delete(status.job.id)
         return Response(status_code=204)
 
     async def _cancel(self, request: Request) -> Response:
+        require_own_page(request.headers)
         status = await self._known(request)
         await self.jobs.cancel(status.job.id)
         return _json(status_document(await self._known(request)))

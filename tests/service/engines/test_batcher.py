@@ -298,3 +298,18 @@ async def test_a_stream_with_many_frames_waiting_does_not_hold_up_a_caller() -> 
     await engine.release()
     await asyncio.gather(*frames)
     await batcher.close()
+
+
+async def test_an_image_passes_a_stream_whose_frames_fill_no_batch() -> None:
+    """Frames that are put back because they fill no certified batch are not before a caller who comes then."""
+    engine = GatedEngine(batch_sizes=(1, 8))
+    batcher = Batcher(engine, max_queue=100)
+    frames = [asyncio.create_task(batcher.infer([tagged_image(number)], flow="job")) for number in range(8)]
+    await settle()
+    await engine.release(1)
+    image = asyncio.create_task(batcher.infer([tagged_image(100)]))
+    await settle()
+    await engine.release()
+    await asyncio.gather(*frames, image)
+    assert engine.batches.index([100]) <= 3
+    await batcher.close()

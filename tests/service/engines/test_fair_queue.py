@@ -63,10 +63,45 @@ def test_what_is_put_back_is_next_again() -> None:
     for item in "abc":
         queue.put(item, "camera")
     places = [queue.take() for _ in range(3)]
-    for place in places[1:]:
-        queue.put_back(place)
+    queue.put_back(places[1:], places[0])
     queue.put("d", "camera")
     assert _drained(queue) == ["b", "c", "d"]
+
+
+def test_who_comes_after_a_vain_attempt_takes_part() -> None:
+    """A caller passes a stream's frames also where these were taken and put back a moment ago."""
+    queue: FairQueue[str] = FairQueue()
+    for number in range(4):
+        queue.put(f"frame {number}", "camera")
+    places = [queue.take() for _ in range(4)]
+    queue.put_back(places[1:], places[0])
+    queue.put("image")
+    assert _drained(queue) == ["frame 1", "image", "frame 2", "frame 3"]
+
+
+def test_vain_attempts_hold_up_nobody() -> None:
+    """Where all but one of what was taken is put back each time, a stream has its turn beside callers that come."""
+    queue: FairQueue[str] = FairQueue()
+    for number in range(2):
+        queue.put(f"frame {number}", "camera")
+    served = []
+    for _ in range(6):
+        queue.put("image")
+        queue.put("image")
+        first, *others = [queue.take() for _ in range(len(queue))]
+        queue.put_back(others, first)
+        served.append(first[3])
+    assert "frame 1" in served
+
+
+def test_of_a_flow_that_lost_its_last_items_nothing_stays() -> None:
+    """Where the last items of a flow are let go of, it is forgotten with the last one that stays."""
+    queue: FairQueue[int] = FairQueue()
+    for number in range(4):
+        queue.put(number, "camera")
+    queue.keep(lambda number: number < 2)
+    taken = [queue.take()[3] for _ in range(2)]
+    assert (taken, queue._last_turns) == ([0, 1], {})
 
 
 @given(Arrivals)

@@ -10,6 +10,7 @@ import pytest
 from service.video.opening import InvalidVideo, SourceUnavailable, VideoOptions
 from service.video.source import VideoSource
 from tests.service.video.clips import every, number_in, write_clip
+from tests.service.video.live_filming import HttpSource, sending
 from tests.service.video.rtsp_camera import RtspCamera
 
 
@@ -158,3 +159,12 @@ def test_rtsp_that_breaks_off(camera: RtspCamera) -> None:
         camera.cut()
         last = [first, *frames][-1]
         assert f"ended at {last.time_s:.3f} s" in source.problems[0]
+
+
+def test_the_environments_proxy_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source by HTTP is asked itself, whatever proxy the environment names."""
+    clip = write_clip(tmp_path / "a.ts", every(50)).read_bytes()
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        with HttpSource(sending(clip)) as source, VideoSource(source.url, VideoOptions(open_timeout_s=5)) as video:
+            assert number_in(next(video.frames()).pixels()) == 0

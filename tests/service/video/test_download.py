@@ -179,3 +179,12 @@ async def test_only_what_is_allowed(url: str, kind: ErrorKind) -> None:
 def test_a_files_name(url: str, name: str | None) -> None:
     """A file is called as the last part of its address; what stands behind that may be a secret."""
     assert name_in(url) == name
+
+
+async def test_no_cookie_goes_from_one_caller_to_another() -> None:
+    """What an address sets while one video is fetched is not sent along with the next."""
+    async with shelf("200 OK", b"abc", "Content-Length: 3", "Set-Cookie: session=of-another; Path=/") as files:
+        async with downloading() as download:
+            for name in ("mine", "theirs"):
+                assert await fetched(download, f"{files.url}/{name}") == b"abc"
+        assert not any("cookie" in head.lower() for head in files.heads)

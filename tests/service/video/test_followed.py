@@ -74,7 +74,7 @@ def test_what_happened_is_not_carried() -> None:
     assert carried_fields({"objects": []}) == {"objects": []}
 
 
-def test_who_stops_while_frames_are_carried_keeps_the_id() -> None:
+async def test_who_stops_while_frames_are_carried_keeps_the_id() -> None:
     """A thing that walks and stops, of which no frame is processed for a second, is the same when it is seen again."""
     walker = Scene([Thing(lambda t: (200 + 300 * min(t, 1.0), 300))])
     followed = Followed(TrackParameters(), None, 0.3)
@@ -82,14 +82,14 @@ def test_who_stops_while_frames_are_carried_keeps_the_id() -> None:
     for frame in range(25):
         time_s = frame / 10
         carried = 10 < frame < 20
-        line = followed.carry(time_s, line) if carried else followed.update(walker.at(time_s)[1], time_s)
+        line = await followed.carry(time_s, line) if carried else followed.update(walker.at(time_s)[1], time_s)
     assert ids(line) == [1]
 
 
-def test_carried_frames_count_nothing() -> None:
+async def test_carried_frames_count_nothing() -> None:
     """A carried frame has the ids of the one before; what happened there did not happen again."""
     followed = Followed(TrackParameters(), ZONE, 0.3)
     first = followed.update(crossing().at(0.0)[1], 0.0)
-    second = followed.carry(0.1, first)
+    second = await followed.carry(0.1, first)
     assert ids(first) == ids(second) == [1, 2, 3]
     assert (second["counts"]["passages"], second["counts"]["inside"]) == ([], first["counts"]["inside"])

@@ -45,10 +45,12 @@ def test_addresses_of_sources(url: str) -> None:
         ("rtsp://user@camera/a?channel=1&subtype=0", "rtsp://camera/a?channel=1&subtype=0"),
         ("http://camera/v.cgi?user=admin&pwd=8888&rate=0", "http://camera/v.cgi?user=...&pwd=...&rate=0"),
         ("http://a:b@c@camera/x#t", "http://camera/x"),
+        ("rtsp://camera/user=admin_password=w0rd_channel=1.sdp", "rtsp://camera/user=..._password=..._channel=1.sdp"),
+        ("rtsp://camera/user=admin&password=&channel=1", "rtsp://camera/user=...&password=...&channel=1"),
     ],
 )
 def test_secrets_are_not_shown(url: str, shown: str) -> None:
-    """User and password are left out, and what looks like them in the query."""
+    """User and password are left out, and what looks like them in the path and the query."""
     assert shown_address(url) == shown
 
 

@@ -1,6 +1,8 @@
 """The lines of a live stream, its picture and its summary."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,13 @@ from service.video.live_events import StreamEvents
 from service.video.live_latest import LiveFrame
 from service.video.live_limits import LiveLimits
 from service.video.live_sampling import LiveSampling
+from service.video.sampling import Decision
+from service.video.source import VideoSource
 from tests.service.running import Running, running
 from tests.service.tiny_hostile import write_segmenters
 from tests.service.tiny_tasks import share_model, write_task
-from tests.service.video.filming import grey
+from tests.service.video.clips import every, write_clip
+from tests.service.video.filming import grey, still
 from tests.service.video.live_filming import asking, lines_from
 from tests.tiny_models import COLOURS
 
@@ -116,3 +121,27 @@ async def test_what_is_given_back_at_the_end(service: Running) -> None:
     assert made.picture is not None
     made.finish()
     assert (len([some async for some in reader]), made.picture, len(made.readers)) == (1, None, 0)
+
+
+async def test_the_first_frame_after_a_gap_carries_nothing(tmp_path: Path, shares: Running) -> None:
+    """What was seen before a stream was cut is no result for what it shows when it is back, however alike they are."""
+    of = asking(shares, "classify", sampling={"sample": "event", "max_gap_s": 3600})
+    sampling = LiveSampling(of.request.sampled())
+    made = LiveAnswers(of, sampling, LiveLimits(), StreamEvents.silent())
+    with VideoSource(write_clip(tmp_path / "a.mp4", every(3), paint=still)) as source:
+        frames = list(source.frames())
+    decided = [sampling.decide(frame) for frame in frames[:2]]
+    made.disconnected()
+    assert [*decided, sampling.decide(frames[2])] == [Decision.PROCESS, Decision.CARRY, Decision.PROCESS]
+
+
+async def test_a_picture_is_drawn_once(shares: Running) -> None:
+    """However many look at the same frame, it is drawn for the first of them, and for the others if that one leaves."""
+    made = answers(asking(shares, "classify"))
+    await made.answer(frame(0, grey(0)))
+    assert made.picture is not None
+    with ThreadPoolExecutor(1) as workers:
+        first, second = (asyncio.ensure_future(made.picture.drawn(workers)) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await second is await made.picture.drawn(workers)

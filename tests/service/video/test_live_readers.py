@@ -65,6 +65,16 @@ async def test_long_lines_are_few() -> None:
     assert await rest_of(reader) == [{"t": "c" * 100, "missed": 2}]
 
 
+async def test_little_is_taken_at_a_time() -> None:
+    """What waits is given in pieces of some lines, so that readers who stall hold no copies of it all."""
+    readers = Readers(LiveLimits())
+    reader = readers.add()
+    for number in range(4):
+        readers.publish(orjson.dumps({"frame": number, "t": "a" * 200_000}, option=orjson.OPT_APPEND_NEWLINE))
+    readers.end()
+    assert [some.count(b"\n") async for some in reader] == [2, 2]
+
+
 async def test_places_are_few_and_given_back() -> None:
     """There are so many readers and no more; one that closes leaves its place, and gets nothing any more."""
     readers = Readers(FEW)

@@ -96,3 +96,19 @@ async def test_one_version_answers_all_frames(service: Running) -> None:
     await service.application.lifecycle.unload("colours", 2)
     assert (await asking.ask(grey(0)))["classes"]
     assert told == ["colours:2 was taken away in the middle; colours:1 answered the rest"]
+
+
+async def test_callers_keep_places(tiny_repository: Path) -> None:
+    """Frames that share places never take more of them, however many are asked and however long the answers take."""
+    async with running(tiny_repository, max_images_in_flight=4) as service:
+        engine, inference, places = service.engines["middle:1"], service.application.inference, asyncio.Semaphore(2)
+        engine.hold()
+        jobs = [patient(service, turn_s=0.0) for _ in range(2)]
+        for job in jobs:
+            job.places = places
+        asking = [asyncio.create_task(job.ask(grey(0))) for job in jobs for _ in range(4)]
+        await until(lambda: inference.in_flight >= 2)
+        await settle()
+        with inference.permit(2):
+            engine.let_go()
+        assert all(result["objects"] for result in await asyncio.gather(*asking))

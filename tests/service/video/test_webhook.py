@@ -117,6 +117,13 @@ async def test_the_policy_is_asked_before_every_try() -> None:
         assert listener.bodies == []
 
 
+async def test_only_http_is_called() -> None:
+    """A camera's address is no webhook, though the operator may have listed it."""
+    async with webhook() as hook:
+        with pytest.raises(ServiceError, match="begins with http"):
+            hook.check("rtsp://camera.example/hook")
+
+
 async def test_a_job_tells_of_its_end_once(tmp_path: Path) -> None:
     """A job with a webhook calls it at its end, cancelled or done, and not again at the next start."""
     async with listening("200 OK", "200 OK") as listener, webhook() as hook:

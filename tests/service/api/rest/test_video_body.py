@@ -268,3 +268,10 @@ async def test_a_caller_who_leaves_while_it_is_fetched(films: Films) -> None:
         with pytest.raises((asyncio.CancelledError, httpx.HTTPError)):
             await asking
         await until(lambda: films.folders() == 0)
+
+
+async def test_json_that_is_nested_too_deep_is_refused(films: Films) -> None:
+    """What can be read but not be written again is the caller's mistake, not the service's."""
+    deep = b'{"url": "http://127.0.0.1:1/", "task": "detect", "counts": ' + b"[" * 300 + b"]" * 300 + b"}"
+    response = await films.client.post("/v1/videos", content=deep, headers={"Content-Type": "application/json"})
+    assert refusal(response) == (422, "invalid_parameters")

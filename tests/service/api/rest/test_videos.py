@@ -8,7 +8,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from service.api.rest.video_status import status_document
+from service.video.job import Job, new_job_id
 from service.video.opening import VideoOptions
+from service.video.progress import JobStatus
 from tests.doubles import until
 from tests.service.api.rest.films import LIMITS, Films, a_clip, film_models, films_of, refusal
 from tests.service.running import Running, running
@@ -410,6 +413,22 @@ async def test_another_sites_page_sends_no_video(tmp_path: Path, films: Films) -
         "/v1/videos?task=detect", content=clip, headers={"Origin": "https://evil.example"}
     )
     assert refusal(response) == (403, "forbidden")
+
+
+@pytest.mark.parametrize(("method", "part"), [("POST", ":cancel"), ("DELETE", "")])
+async def test_another_sites_page_ends_no_video(tmp_path: Path, films: Films, method: str, part: str) -> None:
+    """Nor does it end or remove one."""
+    path = await films.sent(a_clip(tmp_path, 2))
+    foreign = {"Origin": "https://evil.example"}
+    assert refusal(await films.client.request(method, path + part, headers=foreign)) == (403, "forbidden")
+
+
+def test_a_webhooks_secrets_are_not_shown() -> None:
+    """Everybody may list jobs; who calls whom with what password is not for everybody."""
+    request = {"task": "detect", "webhook": "https://user:word@a.example/hook?token=abc&n=1"}
+    job = Job(id=new_job_id(), request=request, input_name=None, input_bytes=1, created_s=0.0)
+    shown = status_document(JobStatus(job, None))["request"]
+    assert shown == {"task": "detect", "webhook": "https://a.example/hook?token=...&n=1"}
 
 
 async def test_after_the_end_nothing_is_taken(films: Films, service: Running) -> None:
