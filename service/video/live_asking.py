@@ -8,17 +8,15 @@ from typing import Any
 
 from contract.preprocess import Pixels
 from contract.task import Task
-from contract.tasks.table import TASKS
 from service.errors import ErrorKind, ServiceError
-from service.inference import Inference, Query, parse_parameters
-from service.registry.version import LoadedVersion
+from service.inference import Inference, Query
 from service.video import association
 from service.video.appearance import ModelAppearance
 from service.video.followed import Followed
 from service.video.live_request import LiveRequest
 from service.video.patient_inference import Patience
 from service.video.reidentify import Reidentifier
-from service.video.video_request import check_labels
+from service.video.video_request import check_labels, score_threshold
 
 PASSING = frozenset(
     {
@@ -68,7 +66,7 @@ class LiveAsking:
         self._parameters = dict(self.request.parameters)
         if track is not None:
             await asyncio.to_thread(association.prepare)
-            wanted = _score_threshold(version, self.request)
+            wanted = score_threshold(version, self.request)
             # What is less sure may carry on a track.
             self._parameters["score_threshold"] = track.detection_threshold(wanted)
             self.followed = self.followed or Followed(track, self.request.counts, wanted, self._recognising())
@@ -132,10 +130,3 @@ class LiveAsking:
         answer = await self.inference.predict(query)
         answer.version_used.metrics.observe(query.stages, 1)
         return answer.results[0]
-
-
-def _score_threshold(version: LoadedVersion, request: LiveRequest) -> float:
-    """The caller's, or the card's."""
-    asked: Any = parse_parameters(TASKS[request.task], request.parameters)
-    settings: Any = version.settings
-    return float(settings.score_threshold if asked.score_threshold is None else asked.score_threshold)

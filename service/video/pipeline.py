@@ -9,7 +9,7 @@ from typing import Any
 from contract.task import Task
 from contract.tasks.table import TASKS
 from service.errors import ServiceError, invalid_parameters
-from service.inference import Inference, parse_parameters
+from service.inference import Inference
 from service.registry.version import LoadedVersion
 from service.video import association
 from service.video.appearance import ModelAppearance
@@ -29,7 +29,7 @@ from service.video.sampling import Decision, SampleMode
 from service.video.setbacks import Setbacks, is_setback
 from service.video.summary import Tally, model_of
 from service.video.track import NotTrackable
-from service.video.video_request import VideoRequest
+from service.video.video_request import VideoRequest, score_threshold
 from service.window import in_order
 
 _TAIL_S = 2.0
@@ -257,7 +257,7 @@ async def _followed(asking: PatientInference, request: VideoRequest, kept: Kept)
     if request.track is None:
         return None
     await on_disk(association.prepare)
-    threshold = _score_threshold(version, request)
+    threshold = score_threshold(version, request)
     asking.parameters = {**asking.parameters, "score_threshold": request.track.detection_threshold(threshold)}
     followed = Followed(request.track, request.counts, threshold, recognising(asking, request.reidentify))
     if kept.last is not None:
@@ -289,13 +289,6 @@ def recognising(asking: PatientInference, wanted: ReidentifyParameters | None) -
     )
     recogniser = Reidentifier(appearance, wanted)
     return recogniser
-
-
-def _score_threshold(version: LoadedVersion, request: VideoRequest) -> float:
-    """The caller's, or the card's."""
-    asked: Any = parse_parameters(TASKS[request.task], request.parameters)
-    settings: Any = version.settings
-    return float(settings.score_threshold if asked.score_threshold is None else asked.score_threshold)
 
 
 async def _drawing(stack: AsyncExitStack, request: VideoRequest, kept: Kept, progress: Progress) -> JobDrawing | None:

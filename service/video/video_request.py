@@ -14,6 +14,7 @@ from contract.tasks.table import TASKS
 from contract.validation import first_problem
 from service.errors import invalid_parameters
 from service.inference import parse_parameters
+from service.registry.version import LoadedVersion
 from service.video.counts import CountParameters
 from service.video.reidentify import ReidentifyParameters
 from service.video.sampling import SamplingParameters
@@ -124,6 +125,13 @@ class VideoRequest(BaseModel):
     def as_json(self) -> dict[str, Any]:
         """What a job keeps of it: `of` makes it again."""
         return self.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+
+
+def score_threshold(version: LoadedVersion, request: VideoRequest) -> float:
+    """From which score on objects are answered: the caller's, or the card's. For tasks that can be tracked."""
+    asked: Any = parse_parameters(TASKS[request.task], request.parameters)
+    settings: Any = version.settings
+    return float(settings.score_threshold if asked.score_threshold is None else asked.score_threshold)
 
 
 def check_labels(card: ModelCard, task: Task, parameters: Mapping[str, Any]) -> None:
