@@ -7,4 +7,6 @@ def first_problem(error: ValidationError) -> str:
     """Where the first thing is wrong, and what; never the value, which may be anything and of any length."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}" if where else first["msg"]
+    what = "there is no such name here" if first["type"] == "extra_forbidden" else first["msg"]
+    what = what.removeprefix("Value error, ")
+    return f"{where}: {what}" if where else what

@@ -202,7 +202,8 @@ def _draw_people(scene: Pixels, result: Any) -> Pixels:
         limbs = sv.EdgeAnnotator(sv.Color.GREEN, thickness, edges=list(Skeleton.COCO.value))
         scene = np.asarray(limbs.annotate(scene, found), np.uint8)
     joints = sv.VertexAnnotator(color=sv.Color.RED, radius=max(1, round(1.5 * thickness)))
-    return np.asarray(joints.annotate(scene, found), np.uint8)
+    scene = np.asarray(joints.annotate(scene, found), np.uint8)
+    return _annotate(scene, people, result) if any("track_id" in person for person in people) else scene
 
 
 _DRAWERS: dict[Task, Callable[[Pixels, Any], Pixels]] = {
@@ -259,7 +260,10 @@ def _boxes(items: list[Any]) -> npt.NDArray[np.float32]:
 
 
 def _colour_indices(items: list[Any]) -> npt.NDArray[np.intp]:
-    """The place of each item's colour: by its class, but for masks of one class, which have to be told apart."""
+    """The place of each item's colour: by its track, or its class, but for masks of one class, to tell them apart."""
+    if any("track_id" in item for item in items):
+        places = [item.get("track_id", item.get("index", 0)) for item in items]
+        return np.array(places, np.intp) % len(_COLOURS.colors)
     if "mask" in items[0] and "score" in items[0]:
         return np.arange(len(items))
     return np.array([item["index"] for item in items], np.intp) % len(_COLOURS.colors)
@@ -333,4 +337,8 @@ def _caption(scene: Pixels, lines: list[str]) -> Pixels:
 
 
 def _titled(item: Any) -> str:
-    return f"{item['label']} {item['score']:.0%}" if "score" in item else str(item["label"])
+    """Label, number of the track, score: what there is."""
+    parts = [str(item["label"])] if "label" in item else []
+    parts += [f"#{item['track_id']}"] if "track_id" in item else []
+    parts += [f"{item['score']:.0%}"] if "score" in item else []
+    return " ".join(parts)

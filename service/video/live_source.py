@@ -106,17 +106,18 @@ class LiveSource:
             self._info.set_result(info)
 
     def _read_on(self, source: VideoSource) -> None:
+        clockless = source.info.clockless
         for frame in source.frames():
-            arrived = self._arrived(frame)
-            self._latest.offer(arrived)
-            if (wait_s := self._pace.wait_s(frame.time_s, arrived.arrived_s)) > 0:
+            now_s = time.monotonic()
+            time_s = now_s if clockless else frame.time_s
+            self._latest.offer(self._arrived(frame, time_s, now_s))
+            if (wait_s := self._pace.wait_s(time_s, now_s)) > 0:
                 self._interrupted.wait(wait_s)
         self.problem = source.problems[-1] if source.problems else "the source ended"
 
-    def _arrived(self, frame: Frame) -> Arrived:
-        now_s = time.monotonic()
-        late_s = self._backlog.late_s(frame.time_s, now_s)
-        placed = Frame(self._counts.received, self._clock.at(frame.time_s, now_s), frame.key, frame.decoded, frame.turn)
+    def _arrived(self, frame: Frame, time_s: float, now_s: float) -> Arrived:
+        late_s = self._backlog.late_s(time_s, now_s)
+        placed = Frame(self._counts.received, self._clock.at(time_s, now_s), frame.key, frame.decoded, frame.turn)
         self._counts.received += 1
         self.arrived_s = now_s
         return Arrived(placed, now_s, late_s)

@@ -109,11 +109,23 @@ def _open_file(path: Path, options: VideoOptions) -> Opened:
         _check_regular(file)
         return Opened(_open_restricted(file, {"protocol_whitelist": "none"}, options), file)
     except av.error.FFmpegError as error:
+        message = f"this is not a video that can be read: {_advice(error, file)}"
         file.close()
-        raise InvalidVideo(f"this is not a video that can be read: {reason(error)}") from error
+        raise InvalidVideo(message) from error
     except BaseException:
         file.close()
         raise
+
+
+def _advice(error: av.error.FFmpegError, file: FileIO) -> str:
+    """Why a file was not opened, and what its sender may have meant."""
+    if isinstance(error, av.error.ArgumentError):
+        # What a format that is refused ends with.
+        return "pictures belong to the image tasks, and playlists are not followed"
+    file.seek(4)
+    if isinstance(error, av.error.InvalidDataError) and file.read(4) == b"ftyp":
+        return f"{reason(error)}; was it cut short? An MP4 is read by its index, which may stand at its end"
+    return reason(error)
 
 
 def _check_regular(file: FileIO) -> None:

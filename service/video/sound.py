@@ -80,7 +80,7 @@ class Sound:
             self._opened.close()
 
     def _take(self, stream: AudioStream) -> None:
-        name = stream.codec_context.name if stream.codec_context is not None else "unknown"
+        name = stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
         if name not in CODECS:
             self.problem = f"the annotated video has no sound: an MP4 does not hold {name}"
             return

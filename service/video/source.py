@@ -19,6 +19,8 @@ from service.video.frame import Frame, Turn
 from service.video.opening import InvalidVideo, SourceUnavailable, VideoOptions, open_video
 
 _SAME_S = 1e-6
+_CLOCKLESS = "mpjpeg"
+"""Pictures one after another, as cameras send them by HTTP."""
 _HELD_AT_END = 16
 """Frames that a decoder may hold until the end, and that then have no stamp in containers such as AVI."""
 _SEEK_BACK_S = (0.0, 10.0)
@@ -40,6 +42,11 @@ class VideoInfo:
     frame_count: int | None
     hardware: bool
     """Whether a device decodes it."""
+
+    @property
+    def clockless(self) -> bool:
+        """Its frames come without times: those that they have are made up, at 25 frames a second."""
+        return self.container == _CLOCKLESS
 
 
 class VideoSource:
@@ -216,10 +223,10 @@ def _describe(decoding: Decoding, picture: av.VideoFrame) -> VideoInfo:
         whole = Fraction(container.duration, av.time_base)
     return VideoInfo(
         container=container.format.name,
-        codec=stream.codec_context.name,
+        codec=stream.codec_context.codec.canonical_name,
         width=first.width,
         height=first.height,
-        frame_rate=float(rate) if rate else None,
+        frame_rate=float(rate) if rate and container.format.name != _CLOCKLESS else None,
         duration_s=float(whole) if whole and whole > 0 else None,
         frame_count=stream.frames or None,
         hardware=stream.codec_context.is_hwaccel,

@@ -1,6 +1,7 @@
 """What a caller wants of a video: checked once, kept with the job as JSON, read again when the job runs."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
@@ -12,7 +13,7 @@ from contract.task import Task
 from contract.tasks.definition import InvalidParameter, label_indices
 from contract.tasks.table import TASKS
 from contract.validation import first_problem
-from service.errors import invalid_parameters
+from service.errors import ServiceError, invalid_parameters
 from service.inference import parse_parameters
 from service.registry.version import LoadedVersion
 from service.video.counts import CountParameters
@@ -25,6 +26,7 @@ MAX_WINDOW = 32
 _TRACKABLE = frozenset({Task.DETECT, Task.SEGMENT, Task.KEYPOINTS})
 _OBJECTS = ("track", "reidentify", "counts", "sampling", "clips", "parameters")
 """Query parameters that may be JSON."""
+_PART = re.compile(r"^(sampling|clips)(\.|: )")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -120,7 +122,11 @@ class VideoRequest(BaseModel):
                 values[name] = {**_mapping(name, values.get(name, {})), **given}
         if "task" not in values:
             raise invalid_parameters("task is missing: what is to be found in the video?")
-        return cls.of(values)
+        try:
+            return cls.of(values)
+        except ServiceError as error:
+            # In a query the parts have no names of their own.
+            raise invalid_parameters(_PART.sub("", error.message)) from error
 
     def as_json(self) -> dict[str, Any]:
         """What a job keeps of it: `of` makes it again."""

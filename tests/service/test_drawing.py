@@ -16,6 +16,7 @@ from contract.tasks.maps import MapEncoding, encode_map, encode_pixels
 from contract.tasks.mask_choice import MaskWish, encode_masks
 from contract.tasks.masks import Cutout, MaskFormat
 from service.drawing import draw, encode_picture, render
+from service.video.track import LISTS
 from tests.contract.answers import mask_as
 
 SIZES = [(1, 1), (40, 30), (64, 48), (640, 480), (3000, 100), (1, 20_000), (20_000, 1)]
@@ -271,6 +272,22 @@ def test_a_long_label_is_shortened() -> None:
     drawn = draw(Task.DETECT, image, {"objects": [item]}).any(axis=2)
     (row,) = np.flatnonzero(drawn.sum(axis=1) == drawn.sum(axis=1).max())[:1]
     assert 150 < drawn[row].sum() < 300
+
+
+@pytest.mark.parametrize("task", [Task.DETECT, Task.SEGMENT, Task.KEYPOINTS])
+def test_a_track_is_told_by_its_number_and_colour(task: Task) -> None:
+    """What is followed has its number in its label, and the colour of its track, whatever its class."""
+    image = np.zeros((300, 300, 3), np.uint8)
+    found = several(task, 300, 300)
+    (name,) = [name for name in LISTS if name in found]
+    one, other = (
+        {**found, name: [{**found[name][0], "track_id": number, "index": index}]} for number, index in ((1, 5), (2, 5))
+    )
+    same = {**found, name: [{**found[name][0], "track_id": 1, "index": 6}]}
+    drawn = [draw(task, image, result) for result in (one, other, same)]
+    assert not np.array_equal(drawn[0], drawn[1])
+    assert np.array_equal(drawn[0], drawn[2])
+    assert not np.array_equal(drawn[0], draw(task, image, {**found, name: found[name][:1]}))
 
 
 def test_labels_leave_the_picture_to_be_seen() -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from service.video.job import Job
-from service.video.live_address import shown_address
 from service.video.progress import JobStatus
 
 
@@ -45,9 +45,11 @@ def links_of(job: Job) -> dict[str, str]:
 
 
 def _shown(request: Mapping[str, Any]) -> dict[str, Any]:
-    """As kept, but the webhook's address without what lets callers in there: everybody may list jobs."""
-    webhook = request.get("webhook")
-    return dict(request) if webhook is None else {**request, "webhook": shown_address(webhook)}
+    """As kept, but of the webhook only where it is: its path may be its secret, and everybody may list jobs."""
+    if "webhook" not in request:
+        return dict(request)
+    parts = urlsplit(request["webhook"])
+    return {**request, "webhook": f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/..."}
 
 
 def _moment(seconds: float | None) -> str | None:

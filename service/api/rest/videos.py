@@ -236,8 +236,8 @@ def _idempotency_key(request: Request) -> str | None:
 def _number(text: str, name: str, least: int, most: int | None = None) -> int:
     number = int(text) if _NUMBER.fullmatch(text) else -1
     if number < least or (most is not None and number > most):
-        upper = "more" if most is None else str(most)
-        raise invalid_parameters(f"{name} is a whole number of {least} … {upper}")
+        upper = "or more" if most is None else f"to {most}"
+        raise invalid_parameters(f"{name} is a whole number, {least} {upper}")
     return number
 
 

@@ -62,7 +62,7 @@ def write_clip(
     open_groups: bool = False,
     rotation: int = 0,
     mirrored: bool = False,
-    audio: bool = False,
+    audio: str | None = None,
     options: dict[str, str] | None = None,
 ) -> Path:
     """Write a clip with a frame at each time (milliseconds), and return its path."""
@@ -78,7 +78,7 @@ def write_clip(
             stream.options = {"preset": "veryfast", "qp": "12", "x264-params": f"open-gop={int(open_groups)}"}
         if rotation or mirrored:
             stream.set_display_rotation(rotation, hflip=mirrored)
-        sound: Any = container.add_stream("aac", rate=16_000, layout="mono") if audio else None
+        sound: Any = container.add_stream(audio, rate=16_000, layout="mono") if audio else None
         for number, time_s in enumerate(times_s):
             frame = av.VideoFrame.from_ndarray(paint(number), format="rgb24")
             frame.time_base = stream.codec_context.time_base

@@ -70,7 +70,7 @@ async def test_maps_are_not_drawn_from_lines(tmp_path: Path, service: Running) -
 
 async def test_a_lost_engine_leaves_no_gap(tmp_path: Path, service: Running) -> None:
     """Where the engine was lost in the middle, the video has every frame once, with what was found."""
-    clip = write_clip(tmp_path / "clip.mp4", every(30), paint=grey, audio=True)
+    clip = write_clip(tmp_path / "clip.mp4", every(30), paint=grey, audio="aac")
     held_engine = service.engines["middle:1"]
     held_engine.engine = LosingEngine(held_engine.engine, at=(9,))
     async with filming(tmp_path / "jobs", service) as jobs:

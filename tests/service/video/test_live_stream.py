@@ -142,6 +142,19 @@ async def test_photographs_by_http(service: Running) -> None:
             assert info.codec == "mjpeg"
 
 
+async def test_photographs_have_the_times_of_their_arrival(service: Running) -> None:
+    """Motion JPEG by HTTP has no times; those that FFmpeg makes up, 25 frames a second, are not taken for true."""
+    with HttpSource(sending(photographs(1), endless=True, pause_s=0.1), "200 OK\r\n" + MULTIPART) as source:
+        async with live(service) as streams:
+            stream = await begun(streams, source.url)
+            # The first ones were gathered while the source was opened.
+            first, *_, last = (await first_lines(stream, 16))[6:]
+            info = stream.status().source
+    assert info is not None
+    assert info.frame_rate is None
+    assert last["timestamp_s"] - first["timestamp_s"] > 0.06 * (last["frame"] - first["frame"])
+
+
 MULTIPART = "Content-Type: multipart/x-mixed-replace; boundary=frame"
 
 

@@ -36,7 +36,7 @@ def pictures_of(path: Path) -> list[float]:
 
 def test_sound_is_copied(tmp_path: Path) -> None:
     """The sound is in the new video, as long as it was, beside pictures at their own times."""
-    clip = write_clip(tmp_path / "clip.mp4", every(75), audio=True)
+    clip = write_clip(tmp_path / "clip.mp4", every(75), audio="aac")
     path, problem = with_sound(tmp_path / "a.mp4", clip)
     begin_s, length_s = sound_of(path)
     assert problem is None
@@ -47,10 +47,18 @@ def test_sound_is_copied(tmp_path: Path) -> None:
 
 def test_a_picture_that_begins_late_does_so_with_its_sound(tmp_path: Path) -> None:
     """Where the pictures begin after the sound, they do so in the new video too."""
-    clip = write_clip(tmp_path / "clip.mp4", [0.5 + time_s for time_s in every(25)], audio=True)
+    clip = write_clip(tmp_path / "clip.mp4", [0.5 + time_s for time_s in every(25)], audio="aac")
     path, _ = with_sound(tmp_path / "a.mp4", clip)
     assert pictures_of(clip)[0] == pytest.approx(0.5, abs=0.1)
     assert pictures_of(path) == pytest.approx(pictures_of(clip), abs=1e-3)
+
+
+def test_sound_is_known_by_its_codec_not_its_decoder(tmp_path: Path) -> None:
+    """MP3, whose decoder has another name, is copied too."""
+    clip = write_clip(tmp_path / "clip.mkv", every(75), audio="libmp3lame")
+    path, problem = with_sound(tmp_path / "a.mp4", clip)
+    assert problem is None
+    assert sound_of(path)[1] == pytest.approx(sound_of(clip)[1], abs=0.2)
 
 
 def test_a_clip_without_sound_has_none(tmp_path: Path) -> None:
@@ -62,7 +70,7 @@ def test_a_clip_without_sound_has_none(tmp_path: Path) -> None:
 
 def test_damaged_sound_does_not_end_the_video(tmp_path: Path) -> None:
     """Of a file that is cut short the pictures are there, and the sound that could be read."""
-    clip = write_clip(tmp_path / "clip.mkv", every(75), audio=True)
+    clip = write_clip(tmp_path / "clip.mkv", every(75), audio="aac")
     short = truncated(clip, 0.7)
     path, _ = with_sound(tmp_path / "a.mp4", short)
     assert pictures_of(path) == pytest.approx(pictures_of(short), abs=1e-3)
