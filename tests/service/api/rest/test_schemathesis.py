@@ -51,6 +51,11 @@ CONFIG: dict[str, Any] = {
             "include-path-regex": f"^({VIDEOS}|{STREAMS})$",
             "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 403, 404, 409, 422, 429]}},
         },
+        {
+            # A job has one only if it was asked for.
+            "include-path-regex": "/annotated.mp4$",
+            "checks": {"ensure_resource_availability": {"enabled": False}},
+        },
     ],
 }
 
