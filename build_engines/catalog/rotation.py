@@ -6,7 +6,8 @@ from build_engines.catalog.entry import Entry
 
 _LONG_S = 65.0
 """Entries that take longer are left to the run over the whole catalogue, where others can stand for them; where none
-can, they have their turn every second day."""
+can, they have their turn every third day."""
+_TURNS = 3
 
 Feature = tuple[str, str]
 
@@ -22,7 +23,7 @@ def features(entry: Entry) -> frozenset[Feature]:
 def subset(entries: Sequence[Entry], seconds: Mapping[str, float], rotation: int) -> tuple[Entry, ...]:
     """Few entries that have together all features of all entries; another ``rotation`` chooses others where it can.
 
-    Features that only long builds have are left out of every second rotation, each half of them by turns.
+    Features that only long builds have are in every third rotation, each third of them by turns.
 
     ``seconds``: how long each entry's build took, by name; entries unknown to it count as quick.
     """
@@ -38,7 +39,7 @@ def subset(entries: Sequence[Entry], seconds: Mapping[str, float], rotation: int
             quick = [entry for entry in bearers[feature] if seconds.get(entry.name, 0) <= _LONG_S]
             candidates = quick or sorted(bearers[feature], key=lambda entry: seconds[entry.name])[:1]
             entry = candidates[rotation % len(candidates)]
-            if not quick and (rotation + place) % 2:
+            if not quick and (rotation + place) % _TURNS:
                 continue
             chosen[entry.name] = entry
             covered |= features(entry)
