@@ -16,7 +16,7 @@ from service.registry.version import LoadedVersion
 from service.video.clip_feed import Clip, ClipFeed
 from service.video.clip_mean import ClipMean
 from service.video.disk import on_disk
-from service.video.extent import frames_claimed, window_for
+from service.video.extent import frames_claimed, usual_window, window_for
 from service.video.frame_feed import FeedStart, FrameFeed
 from service.video.job_drawing import JobDrawing
 from service.video.lines import Kept, LineWriter, line_of
@@ -115,7 +115,8 @@ class _Way:
 
     async def _answer_all(self, clips: ClipFeed) -> None:
         spec = self.version.card.preprocess
-        window = window_for(self.request.window, spec.width, spec.height, spec.frames or 1)
+        wanted = self.request.window or usual_window(self.version)
+        window = window_for(wanted, spec.width, spec.height, spec.frames or 1)
         try:
             await in_order(aiter(clips), self._answer, self._deliver, window)
         finally:

@@ -1,10 +1,18 @@
 """How large a video is: how many frames it claims to have, and how many may be under way."""
 
+from service.registry.version import LoadedVersion
 from service.video.source import VideoInfo
 
 _BYTES = 256 << 20
 """Of all that is under way, more or less: of large frames, fewer."""
 _LEAST_WINDOW = 2
+_LEAST_USUAL, _MOST_USUAL = 8, 24
+
+
+def usual_window(version: LoadedVersion) -> int:
+    """So many frames under way keep an engine busy: those in its batches, and as many that wait or are waited for."""
+    engine = version.engine
+    return min(_MOST_USUAL, max(_LEAST_USUAL, 2 * engine.concurrency * engine.batch_sizes[-1]))
 
 
 def window_for(wanted: int, width: int, height: int, frames: int = 1) -> int:

@@ -15,7 +15,7 @@ from service.video import association
 from service.video.appearance import ModelAppearance
 from service.video.clip_work import classify_clips
 from service.video.disk import on_disk
-from service.video.extent import frames_claimed, window_for
+from service.video.extent import frames_claimed, usual_window, window_for
 from service.video.followed import Followed, carried_fields
 from service.video.frame_feed import FeedStart, FrameFeed, SampledFrame
 from service.video.job import Job
@@ -85,7 +85,8 @@ class VideoWork:
         kept = await on_disk(Kept.read, progress.folder.results, tail_s)
         async with self._attempt(asking, request, kept, progress) as attempt:
             feed = attempt.feed
-            window = window_for(request.window, feed.info.width, feed.info.height)
+            wanted = request.window or usual_window(await asking.version())
+            window = window_for(wanted, feed.info.width, feed.info.height)
             progress.total(frames_claimed(feed.info))
             try:
                 await in_order(aiter(feed), attempt.answer, attempt.deliver, window)

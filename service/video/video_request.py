@@ -58,7 +58,9 @@ class VideoRequest(BaseModel):
     )
     counts: CountParameters | None = Field(default=None, description="What is counted; with track.")
     annotate: bool = Field(default=False, description="Make an MP4 with the findings drawn in, too.")
-    window: int = Field(default=8, ge=1, le=MAX_WINDOW, description="So many frames are under way at a time.")
+    window: Annotated[int, Field(ge=1, le=MAX_WINDOW)] | None = Field(
+        default=None, description="So many frames are under way at a time; else as many as keep the model busy."
+    )
     webhook: str | None = Field(default=None, max_length=2048, description="An address to tell of the end.")
 
     @model_validator(mode="after")

@@ -1,7 +1,13 @@
+"""How large a video is, and how many of its frames may be under way."""
+
+from dataclasses import replace
+
 import pytest
 
-from service.video.extent import frames_claimed, window_for
+from contract.task import Task
+from service.video.extent import frames_claimed, usual_window, window_for
 from service.video.source import VideoInfo
+from tests.service.running import Running
 
 
 @pytest.mark.parametrize(("width", "height", "window"), [(1280, 720, 8), (3840, 2160, 8), (7680, 4320, 2), (99, 9, 8)])
@@ -25,3 +31,17 @@ def test_what_a_video_claims(
 ) -> None:
     """The header's number of frames, else what its duration and rate come to, else nobody knows."""
     assert frames_claimed(VideoInfo("mp4", "h264", 8, 8, rate, duration_s, count, hardware=False)) == claimed
+
+
+class Wide:
+    """An engine that runs so many batches at a time, of so many images."""
+
+    def __init__(self, concurrency: int, largest: int) -> None:
+        self.concurrency, self.batch_sizes = concurrency, (1, largest)
+
+
+@pytest.mark.parametrize(("concurrency", "largest", "window"), [(1, 1, 8), (2, 3, 12), (2, 6, 24), (16, 8, 24)])
+async def test_a_window_keeps_the_engine_busy(service: Running, concurrency: int, largest: int, window: int) -> None:
+    """What runs and what waits meanwhile has a place, within bounds."""
+    version = (await service.application.inference.resolve(Task.DETECT, "middle", {}, None)).version
+    assert usual_window(replace(version, engine=Wide(concurrency, largest))) == window
