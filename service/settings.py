@@ -128,8 +128,11 @@ class Settings(BaseSettings):
         float | None, Field(gt=0, description="Seconds after its end that a video job is kept; 604800 is a week.")
     ] = 7 * 86_400.0
     video_decoder_threads: Annotated[
-        int, Field(ge=0, description="Threads that decode one video; 0: one a processor.")
-    ] = 1
+        int | None,
+        Field(
+            ge=1, le=16, description="Threads that decode one video. Default: the processors, up to 4; 1 for streams."
+        ),
+    ] = None
     video_hardware: Annotated[
         str | None,
         Field(description="Device that decodes videos, by FFmpeg's name: cuda, vaapi, vaapi:/dev/dri/renderD128 …"),

@@ -5,8 +5,10 @@ import logging
 import sqlite3
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
+from service.engines.cpus import available_cpus
 from service.inference import Inference
 from service.settings import Settings
 from service.telemetry import Telemetry
@@ -27,12 +29,19 @@ from service.video.webhook import Webhook
 
 _log = logging.getLogger("vitrail.video")
 
+_MOST_DECODERS = 4
+"""Threads of one video's decoder; of more it makes no use while a model computes, and each holds frames."""
+
 
 def video_options(settings: Settings) -> VideoOptions:
     """How videos are read."""
-    return VideoOptions(
-        threads=settings.video_decoder_threads, hardware=settings.video_hardware, max_pixels=settings.max_pixels
-    )
+    threads = settings.video_decoder_threads or min(_MOST_DECODERS, available_cpus())
+    return VideoOptions(threads=threads, hardware=settings.video_hardware, max_pixels=settings.max_pixels)
+
+
+def live_options(settings: Settings) -> VideoOptions:
+    """How live sources are read: each further thread of a decoder would hold a frame back."""
+    return replace(video_options(settings), threads=settings.video_decoder_threads or 1)
 
 
 class VideoJobs:
@@ -107,7 +116,7 @@ def live_streams(
 ) -> Streams:
     """The live streams of a service."""
     limits = LiveLimits(streams=settings.max_streams, streams_per_owner=settings.max_streams_per_caller)
-    streams = Streams(inference, video_options(settings), limits, policy, workers, events=_stream_events(telemetry))
+    streams = Streams(inference, live_options(settings), limits, policy, workers, events=_stream_events(telemetry))
     telemetry.streams_now.set_function(lambda: streams.running)
     return streams
 
