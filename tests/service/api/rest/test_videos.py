@@ -431,7 +431,7 @@ def test_a_webhooks_secrets_are_not_shown() -> None:
     assert shown == {"task": "detect", "webhook": "https://a.example/..."}
 
 
-async def test_after_the_end_nothing_is_taken(films: Films, service: Running) -> None:
+async def test_after_the_end_nothing_is_taken(films: Films) -> None:
     """Who asks while the service ends is told so, by a document."""
     await films.jobs.close()
     assert refusal(await films.client.get("/v1/videos")) == (503, "engine_unavailable")
