@@ -14,6 +14,7 @@ import pytest
 from tests.deployment.container import Container, container
 from tests.deployment.image import PROJECT, Image, storage, why_not
 from tests.service.running import RED
+from tests.service.video.clips import every, write_clip
 from tests.tiny_models import write_version
 
 pytestmark = [
@@ -71,6 +72,17 @@ def test_a_picture_is_drawn(running: Container) -> None:
     headers = {"Content-Type": "image/png", "Accept": "image/png"}
     answer = httpx.post(f"{running.url}/v1/classify", content=RED, headers=headers, timeout=30)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/png")
+
+
+def test_a_video_is_worked_through(running: Container, tmp_path: Path) -> None:
+    """Videos are read, tracked and drawn by the libraries that are there, within the one volume that is theirs."""
+    clip = write_clip(tmp_path / "clip.mp4", every(5)).read_bytes()
+    sent = httpx.post(f"{running.url}/v1/videos?task=classify&annotate=true", content=clip, timeout=30)
+    links = sent.json()["links"]
+    lines = httpx.get(running.url + links["results"], timeout=60).text.splitlines()
+    annotated = httpx.get(running.url + links["annotated"], timeout=30)
+    assert (sent.status_code, len(lines), annotated.status_code) == (202, 5, 200)
+    assert annotated.content[4:8] == b"ftyp"
 
 
 @pytest.mark.parametrize("name", STRIPPED)
