@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from build_engines.catalog.entry import Entry
 
-_LONG_S = 65.0
+_LONG_S = 45.0
 """Entries that take longer are left to the run over the whole catalogue, where others can stand for them; where none
 can, they have their turn every third day."""
 _TURNS = 3

@@ -23,7 +23,19 @@ from service.api.rest.problems import http_problem, problem
 from service.api.rest.refusals import refused
 from service.api.rest.video_body import Arriving, VideoBody, opened_body
 from service.api.rest.video_status import links_of, status_document
-from service.api.rest.videos_document import ANNOTATED, CANCEL, DELETE, LIST, MOST, NDJSON, POST, RESULTS, STATUS, USUAL
+from service.api.rest.videos_document import (
+    ANNOTATED,
+    CANCEL,
+    DELETE,
+    LAST_FRAME,
+    LIST,
+    MOST,
+    NDJSON,
+    POST,
+    RESULTS,
+    STATUS,
+    USUAL,
+)
 from service.errors import ErrorKind, ServiceError, invalid_parameters
 from service.inference import Inference
 from service.security import require_own_page
@@ -165,7 +177,7 @@ class VideoRoutes:
 
     async def _results(self, request: Request) -> Response:
         query = dict(request.query_params)
-        from_frame = _number(query.pop("from_frame", "0"), "from_frame", 0)
+        from_frame = _number(query.pop("from_frame", "0"), "from_frame", 0, LAST_FRAME)
         _refuse_unknown(query, ("from_frame",))
         job_id = (await self._known(request)).job.id
         return _Lines(self._lines(job_id, from_frame))
@@ -233,11 +245,10 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _number(text: str, name: str, least: int, most: int | None = None) -> int:
+def _number(text: str, name: str, least: int, most: int) -> int:
     number = int(text) if _NUMBER.fullmatch(text) else -1
-    if number < least or (most is not None and number > most):
-        upper = "or more" if most is None else f"to {most}"
-        raise invalid_parameters(f"{name} is a whole number, {least} {upper}")
+    if not least <= number <= most:
+        raise invalid_parameters(f"{name} is a whole number, {least} to {most}")
     return number
 
 

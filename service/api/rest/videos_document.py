@@ -22,8 +22,11 @@ from service.video.video_request import VideoRequest
 NDJSON = "application/x-ndjson"
 MOST, USUAL = 100, 20
 """Jobs in one answer."""
+LAST_FRAME = 999_999_999_999_999
+"""The largest number that a frame may be asked for by."""
 
 _JSON = "application/json"
+_FRAME: Schema = {"type": "integer", "minimum": 0, "maximum": LAST_FRAME, "default": 0}
 _REFUSALS = {
     403: "The service may not call the address; its operator can allow that.",
     404: "There is no such video, model or version.",
@@ -192,7 +195,7 @@ RESULTS = _operation(
         },
         **_refusals(404, 422, 500, 503),
     },
-    [_ID, _query("from_frame", "The first frame that is wanted.", {"type": "integer", "minimum": 0, "default": 0})],
+    [_ID, _query("from_frame", "The first frame that is wanted.", _FRAME)],
 )
 ANNOTATED = _operation(
     {
