@@ -1,14 +1,14 @@
 """What changes: versions loaded and unloaded, aliases, shares, defaults. Every route needs the right to do so."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from contract.task import Task
@@ -23,9 +23,8 @@ from service.api.rest.admin_document import (
 )
 from service.api.rest.body import BodyLimits, receive
 from service.api.rest.document import ADMIN
+from service.api.rest.guarded import guarded
 from service.api.rest.models import ModelRoutes
-from service.api.rest.predict import request_id_of
-from service.api.rest.problems import problem
 from service.errors import ErrorKind, ServiceError, invalid_parameters
 from service.registry.lifecycle import Lifecycle
 from service.registry.registry import Registry
@@ -37,7 +36,6 @@ from service.security import AdminAccess
 
 _LARGEST_BODY = 1 << 16
 _NUMBER = re.compile("[1-9][0-9]{0,8}")
-Work = Callable[[Request], Awaitable[Response]]
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -78,7 +76,7 @@ class AdminRoutes:
         ):
             router.add_api_route(
                 path,
-                self._guarded(work),
+                guarded(work, self._require),
                 methods=[method],
                 summary=summary,
                 name=summary,
@@ -87,17 +85,8 @@ class AdminRoutes:
             )
         return router
 
-    def _guarded(self, work: Work) -> Any:
-        async def route(request: Request) -> Response:
-            try:
-                self.access.require(request.headers, request.client.host if request.client else None)
-                return await work(request)
-            except ServiceError as error:
-                return problem(error, request_id_of(request))
-            except ClientDisconnect:
-                return problem(ServiceError(ErrorKind.CANCELLED, "the caller has left"), request_id_of(request))
-
-        return route
+    def _require(self, request: Request) -> None:
+        self.access.require(request.headers, request.client.host if request.client else None)
 
     async def _load(self, request: Request) -> Response:
         version = await self.lifecycle.load(*_version_of(request))

@@ -1,6 +1,6 @@
 """``/v1/streams``: live sources begun, watched and ended."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,13 +8,12 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service.api.rest.body import BodyLimits, receive
-from service.api.rest.predict import request_id_of
-from service.api.rest.problems import problem
+from service.api.rest.guarded import guarded
 from service.api.rest.stream_schemas import StreamAnswer, StreamSource
 from service.api.rest.streams_document import DELETE, JPEG, JSON, LIST, NDJSON, PICTURE, POST, RESULTS, STATUS
 from service.errors import ErrorKind, ServiceError, invalid_parameters
@@ -27,7 +26,6 @@ from service.video.source import VideoInfo
 from service.video.streams import Streams
 
 PREFIX = "/v1/streams"
-Work = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class StreamRoutes:
             ("/{id}/results", "GET", self._results, "Read a live stream's results as they come", RESULTS),
             ("/{id}/picture.jpg", "GET", self._picture, "The last processed frame, drawn", PICTURE),
         ):
-            router.add_api_route(path, _guarded(work), methods=[method], summary=summary, name=summary, **described)
+            router.add_api_route(path, guarded(work), methods=[method], summary=summary, name=summary, **described)
         return router
 
     async def _begin(self, request: Request) -> Response:
@@ -107,18 +105,6 @@ class _Lines(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._reader.close()
-
-
-def _guarded(work: Work) -> Any:
-    async def route(request: Request) -> Response:
-        try:
-            return await work(request)
-        except ServiceError as error:
-            return problem(error, request_id_of(request))
-        except ClientDisconnect:
-            return problem(ServiceError(ErrorKind.CANCELLED, "the caller has left"), request_id_of(request))
-
-    return route
 
 
 def _object(body: bytes) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,6 +17,7 @@ from contract.task import Task
 from contract.tasks.table import TASKS
 from service.api.rest.body import BodyLimits
 from service.api.rest.departure import unless_caller_leaves
+from service.api.rest.guarded import guarded
 from service.api.rest.last_answer import LastAnswer
 from service.api.rest.predict import request_id_of
 from service.api.rest.problems import http_problem, problem
@@ -51,7 +52,6 @@ from service.video.video_request import VideoRequest, check_labels
 _KEY = re.compile("[!-~]{1,255}")
 _NUMBER = re.compile("[0-9]{1,15}")
 _RANGE = re.compile("bytes=([0-9]{1,15})-[0-9]*")
-Work = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,14 @@ class VideoRoutes:
                 ANNOTATED,
             ),
         ):
-            router.add_api_route(path, self._guarded(work), methods=[method], summary=name, name=name, **described)
+            router.add_api_route(
+                path,
+                guarded(work, lambda _: self.jobs.require()),
+                methods=[method],
+                summary=name,
+                name=name,
+                **described,
+            )
         return router
 
     async def _post(self, request: Request) -> Response:
@@ -140,16 +147,6 @@ class VideoRoutes:
             await self.probe.check(upload.folder.input)
             self.jobs.require()
             return await self.jobs.submit(upload, wanted.as_json(), input_name=body.name, idempotency_key=key)
-
-    def _guarded(self, work: Work) -> Any:
-        async def route(request: Request) -> Response:
-            try:
-                self.jobs.require()
-                return await work(request)
-            except ServiceError as error:
-                return problem(error, request_id_of(request))
-
-        return route
 
     async def _list(self, request: Request) -> Response:
         query = dict(request.query_params)
