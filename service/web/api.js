@@ -1,30 +1,52 @@
 /** The service's HTTP interface, as far as the page uses it. */
 
+import { fetchWithKey } from "./key.js";
+
 /**
- * @typedef {{passed: boolean, max_relative_error?: number|null, reference?: string, engine?: string}} Certificate
- * @typedef {{version: string, state: "ready"|"loading"|"failed", reason: string|null, certificate: Certificate|null}} Version
+ * @typedef {{
+ *   passed: boolean, max_relative_error: number|null, batch_sizes: number[], reference: string, engine: string,
+ *   verified_at: string
+ * }} Certificate
+ * @typedef {{
+ *   version: string, state: "ready"|"loading"|"unreachable"|"failed"|"unloaded", reason: string|null,
+ *   precision: string|null, memory_bytes: number|null, certificate: Certificate|null
+ * }} Version
  * @typedef {{
  *   name: string, task: string, description: string, default: boolean, trained: boolean,
- *   supervision: "full"|"weak"|"none", licence: string, labels: number,
+ *   supervision: "full"|"weak"|"none", notes: string[], licence: string, source: string, labels: number,
+ *   input: {height: number, width: number}, parameters: number, gmacs: number|null,
  *   versions: Version[], aliases: Record<string, string>
  * }} Model
+ * @typedef {{metric: string, value: number, dataset: string, images: number}} Evaluation
+ * @typedef {{batch_size: number, callers: number, threads: number, latency_p50_ms: number, images_per_second: number}} Measurement
+ * @typedef {{
+ *   outputs: {name: string}[], evaluation?: Evaluation[], tuning?: {machine: string, measurements: Measurement[]}|null,
+ *   certificate: {passed: boolean, checks: {batch_size: number, inputs: string, max_relative_error: number, agreement: number, passed: boolean}[]}
+ * }} Card What the page reads of a version's card.
  * @typedef {{x1: number, y1: number, x2: number, y2: number}} Box
- * @typedef {{format: "rle", size: [number, number], counts: string}} RleMask
+ * @typedef {{format: "rle", size: [number, number], counts: string, origin?: [number, number]}} RleMask
  * @typedef {{format: "polygon", points: [number, number][][]}} PolygonMask
+ * @typedef {{format: "png", data: string, origin?: [number, number]}} PngMask
+ * @typedef {{format: "palette", value: number}} PaletteMask
+ * @typedef {{format: "bits", size: [number, number], data: string, origin?: [number, number]}} BitsMask
+ * @typedef {RleMask|PolygonMask|PngMask|PaletteMask|BitsMask} Mask
  * @typedef {{name: string, x: number, y: number, score: number}} Keypoint
  * @typedef {{format: "png"|"npy", data: string, min: number, max: number}} DenseMap
  * @typedef {{
  *   label?: string, index?: number, score?: number, box?: Box,
- *   mask?: RleMask|PolygonMask, polygon?: [number, number][], keypoints?: Keypoint[], track_id?: number
+ *   area?: number, mask?: Mask, polygon?: [number, number][], keypoints?: Keypoint[], track_id?: number
  * }} Finding One class, object, segment, region or person.
  * @typedef {{
  *   image: {width: number, height: number}, classes?: Finding[], objects?: Finding[], segments?: Finding[],
- *   regions?: Finding[], people?: Finding[], embedding?: number[], dimension?: number, map?: DenseMap, quantity?: string
+ *   regions?: Finding[], people?: Finding[], palette?: {data: string}, embedding?: number[]|string, dimension?: number,
+ *   map?: DenseMap, quantity?: string, class?: {label: string, index: number, score: number}, method?: string
  * }} Result
  * @typedef {{
  *   model: {name: string, version: string, alias?: string}, results: Result[],
  *   timings_ms: Record<string, number>, request_id: string
  * }} Answer
+ * @typedef {{stages: Record<string, number>, first: number, last: number}} Times In milliseconds: what the service says
+ *     of its stages, and when the first and the last byte of its answer were here.
  */
 
 /** An error as the service tells it (RFC 9457), or the lack of any answer in the same form. */
@@ -49,25 +71,56 @@ export async function fetchModels() {
 }
 
 /**
- * Send an image as it is and wait for the answer.
- * @param {string} task
+ * A version's card; null where it cannot be read.
  * @param {string} model
- * @param {Blob} image
- * @param {AbortSignal} signal
- * @returns {Promise<Answer>}
+ * @param {string} version
+ * @returns {Promise<Card|null>}
  */
-export async function predict(task, model, image, signal) {
-  const headers = { "Content-Type": mediaType(image), Accept: "application/json" };
-  return json(await reach(predictPath(task, model), { method: "POST", body: image, headers, signal }));
+export async function fetchCard(model, version) {
+  const path = `v1/models/${encodeURIComponent(model)}/versions/${encodeURIComponent(version)}`;
+  return (await json(await reach(path, {}))).card;
 }
 
 /**
- * The address of a task, relative to the page.
- * @param {string} task
- * @param {string} model
+ * Send an image as it is and wait for the answer.
+ * @param {Asked} asked
+ * @param {Blob} image
+ * @param {AbortSignal} signal
+ * @returns {Promise<{answer: Answer, times: Times}>}
  */
-export function predictPath(task, model) {
-  return `v1/${task}?model=${encodeURIComponent(model)}`;
+export async function predict(asked, image, signal) {
+  const headers = { "Content-Type": mediaType(image), Accept: "application/json" };
+  const begun = performance.now();
+  const response = await reach(predictPath(asked), { method: "POST", body: image, headers, signal });
+  const first = performance.now() - begun;
+  const answer = await json(response);
+  const stages = stagesOf(response.headers.get("Server-Timing")) ?? answer.timings_ms;
+  return { answer, times: { stages, first, last: performance.now() - begun } };
+}
+
+/** @typedef {{task: string, model: string, parameters: Record<string, string>}} Asked What is asked of which model:
+ *     ``model`` is name, name@alias or name:version. */
+
+/**
+ * The address of a task, relative to the page.
+ * @param {Asked} asked
+ */
+export function predictPath({ task, model, parameters }) {
+  // A query may have both as they are, and so a command is easier to read.
+  const query = String(new URLSearchParams({ model, ...parameters })).replaceAll("%3A", ":").replaceAll("%40", "@");
+  return `v1/${task}?${query}`;
+}
+
+/**
+ * Milliseconds by stage, as the header tells them.
+ * @param {string|null} header As in ``decode;dur=1.5, queue;dur=0.1``.
+ * @returns {Record<string, number>|null} With their sum as ``total``; null where it tells nothing.
+ */
+function stagesOf(header) {
+  const found = [...(header ?? "").matchAll(/([a-z]+);dur=([\d.]+)/g)].map(([, stage, time]) => [stage, Number(time)]);
+  if (!found.length) return null;
+  const stages = Object.fromEntries(found);
+  return { ...stages, total: found.reduce((sum, [, time]) => sum + Number(time), 0) };
 }
 
 /**
@@ -85,7 +138,7 @@ export function mediaType(image) {
  */
 export async function reach(path, options) {
   try {
-    return await fetch(path, options);
+    return await fetchWithKey(path, options);
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw unreachable();

@@ -29,8 +29,8 @@ export function coloursOf(findings) {
   if (findings.some((finding) => finding.track_id !== undefined)) {
     return findings.map(({ track_id: track }) => (track === undefined ? CLEAR : colourOfTrack(track)));
   }
-  const order = [...new Set(findings.map((finding) => finding.label ?? ""))];
-  return findings.map((finding) => PANES[order.indexOf(finding.label ?? "") % PANES.length]);
+  const order = new Map([...new Set(findings.map((finding) => finding.label ?? ""))].map((label, i) => [label, i]));
+  return findings.map((finding) => PANES[(order.get(finding.label ?? "") ?? 0) % PANES.length]);
 }
 
 /**

@@ -5,12 +5,11 @@ import { videosPath, videoType } from "./videos.js";
 
 /**
  * The curl command that sends the same file to the same model.
- * @param {string} task
- * @param {string} model
+ * @param {import("./api.js").Asked} asked
  * @param {File|null} file Null before one is chosen.
  */
-export function curlCommand(task, model, file) {
-  const address = new URL(predictPath(task, model), document.baseURI).href;
+export function curlCommand(asked, file) {
+  const address = new URL(predictPath(asked), document.baseURI).href;
   const type = file ? mediaType(file) : "image/jpeg";
   const lines = [
     `curl ${quote(address)}`,

@@ -1,14 +1,15 @@
 /** The picture with the answer upon it, on a canvas at the screen's own resolution. */
 
-import { percent } from "./findings.js";
-import { boxAround, centroid, decodeCounts, outlinePath, sampleRuns } from "./masks.js";
+import { drawLabel, LABEL_HEIGHT, SHADE } from "./captions.js";
+import { drawGlass, glassOf } from "./glass.js";
+import { boxAround, outlinePath } from "./masks.js";
 
 /** @typedef {import("./findings.js").NamedFinding} NamedFinding */
 /** @typedef {import("./api.js").Box} Box */
+/** @typedef {import("./captions.js").Anchor} Anchor */
 /** @typedef {{width: number, height: number}} Size */
 /** @typedef {{context: CanvasRenderingContext2D, shown: Size, fit: number, density: number}} Sheet A canvas to draw on:
  *     its size in CSS pixels, how many of those a picture's pixel has, and how many of its own pixels each of those. */
-/** @typedef {{x: number, y: number, centred: boolean}} Anchor Where a label is wanted, in canvas pixels. */
 
 /** A key point is drawn from this score on. */
 const SURE = 0.3;
@@ -22,13 +23,15 @@ const LIMBS = [
   ]),
 ];
 const FADED = 0.22;
-const TINT = 0.46;
-const FONT = '600 13px "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
-const LABEL_HEIGHT = 22;
-const SHADE = "rgb(10 10 16 / 0.55)";
+/** From so many findings on, boxes are drawn together, those of a colour at once, and without their edges. */
+const CROWD = 400;
+/** Labels that are looked for a place: more would only cover one another. */
+const LABELS = 100;
+/** From so many on, a label has the place where it belongs, or none. */
+const MANY_LABELS = 30;
 
-/** @type {WeakMap<object, {key: string, canvas: HTMLCanvasElement, middle: {x: number, y: number}|null}>} */
-const tinted = new WeakMap();
+/** @type {WeakMap<NamedFinding[], {key: string, canvas: HTMLCanvasElement}>} What lies behind the chosen one. */
+const layers = new WeakMap();
 
 /**
  * Draw a picture and what was found in it.
@@ -85,24 +88,96 @@ function prepare(canvas, room, size) {
  * @param {NamedFinding[]} findings
  * @param {NamedFinding|null} chosen
  */
-function drawFindings({ context, shown, fit, density }, findings, chosen) {
-  const alpha = (/** @type {NamedFinding} */ finding) => (chosen && finding !== chosen ? FADED : 1);
+function drawFindings(sheet, findings, chosen) {
+  if (!chosen) return drawAll(sheet, findings);
+  const { context, shown } = sheet;
+  context.globalAlpha = FADED;
+  context.drawImage(layerOf(sheet, findings), 0, 0, shown.width, shown.height);
+  context.globalAlpha = 1;
+  context.shadowColor = "rgb(0 0 0 / 0.5)";
+  context.shadowBlur = 14 * sheet.density;
+  const anchor = drawShape(sheet, chosen);
+  context.shadowColor = "transparent";
+  if (chosen.box) drawLabel(context, chosen, anchor, shown, []);
+}
+
+/**
+ * All findings on a sheet of their own, drawn once: a pointer that wanders over them would have them drawn each time.
+ * @param {Sheet} sheet
+ * @param {NamedFinding[]} findings
+ */
+function layerOf({ context: { canvas }, shown, fit, density }, findings) {
+  const key = `${canvas.width} ${canvas.height}`;
+  const known = layers.get(findings);
+  if (known?.key === key) return known.canvas;
+  const layer = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
+  const context = /** @type {CanvasRenderingContext2D} */ (layer.getContext("2d"));
+  context.scale(density, density);
+  drawAll({ context, shown, fit, density }, findings);
+  layers.set(findings, { key, canvas: layer });
+  return layer;
+}
+
+/**
+ * @param {Sheet} sheet
+ * @param {NamedFinding[]} findings
+ */
+function drawAll(sheet, findings) {
   /** @type {Map<NamedFinding, Anchor>} */
   const anchors = new Map();
+  const together = findings.length > CROWD ? findings.filter(isBox) : [];
+  drawCrowd(sheet, together);
   // The best lies on top, so it is drawn last.
   for (const finding of [...findings].reverse()) {
-    context.globalAlpha = alpha(finding);
-    anchors.set(finding, drawShape(context, finding, fit, density));
+    const { box } = finding;
+    const isDrawn = together.length && box && isBox(finding);
+    anchors.set(finding, isDrawn ? aboveBox(box, sheet.fit) : drawShape(sheet, finding));
   }
   /** @type {Box[]} */
   const taken = [];
-  const first = chosen ? [chosen, ...findings.filter((finding) => finding !== chosen)] : findings;
-  for (const finding of first.filter((candidate) => candidate.box && isNamed(candidate))) {
-    context.globalAlpha = alpha(finding);
-    const anchor = anchors.get(finding);
-    if (anchor) drawLabel(context, finding, anchor, shown, taken);
+  const labelled = findings.filter((candidate) => candidate.box && isNamed(candidate)).slice(0, LABELS);
+  const mayMove = labelled.length < MANY_LABELS;
+  for (const finding of labelled) {
+    drawLabel(sheet.context, finding, /** @type {Anchor} */ (anchors.get(finding)), sheet.shown, taken, mayMove);
   }
-  context.globalAlpha = 1;
+}
+
+/**
+ * Boxes that nobody could tell apart.
+ * @param {Sheet} sheet
+ * @param {NamedFinding[]} findings
+ */
+function drawCrowd({ context, fit }, findings) {
+  /** @type {Map<string, Path2D>} */
+  const paths = new Map();
+  for (const { box, colour } of findings) {
+    if (!box) continue;
+    const path = paths.get(colour.fill) ?? new Path2D();
+    path.rect(box.x1 * fit, box.y1 * fit, (box.x2 - box.x1) * fit, (box.y2 - box.y1) * fit);
+    paths.set(colour.fill, path);
+  }
+  context.lineWidth = 1.5;
+  for (const [colour, path] of paths) {
+    context.strokeStyle = colour;
+    context.stroke(path);
+  }
+}
+
+/**
+ * Whether a finding is a box and nothing else.
+ * @param {NamedFinding} finding
+ */
+function isBox({ box, mask, polygon, keypoints }) {
+  return Boolean(box) && !mask && !polygon && !keypoints;
+}
+
+/**
+ * @param {Box} box
+ * @param {number} fit
+ * @returns {Anchor}
+ */
+function aboveBox(box, fit) {
+  return { x: box.x1 * fit - 1, y: box.y1 * fit - LABEL_HEIGHT - 3, centred: false };
 }
 
 /**
@@ -128,18 +203,18 @@ function drawPicture({ context, shown, fit }, picture) {
 
 /**
  * Draw a mask, polygon or box, whichever says most.
- * @param {CanvasRenderingContext2D} context
+ * @param {Sheet} sheet
  * @param {NamedFinding} finding
- * @param {number} fit
- * @param {number} density
  * @returns {Anchor} Where its label belongs.
  */
-function drawShape(context, finding, fit, density) {
-  if (finding.mask?.format === "rle" && finding.box) return drawRuns(context, finding, finding.box, fit, density);
-  const outlines = finding.mask?.format === "polygon" ? finding.mask.points : finding.polygon && [finding.polygon];
-  if (outlines) return drawOutlines(context, finding, outlines, fit);
-  if (finding.keypoints && finding.box) return drawPerson(context, finding, finding.keypoints, finding.box, fit);
-  if (finding.box) return drawBox(context, finding, finding.box, fit);
+function drawShape({ context, fit, density }, finding) {
+  const { mask, polygon, keypoints, box } = finding;
+  const outlines = mask?.format === "polygon" ? mask.points : polygon && [polygon];
+  if (outlines?.length) return drawOutlines(context, finding, outlines, fit);
+  const glass = mask && box && glassOf(finding, box, fit, density);
+  if (glass) return drawGlass(context, glass, box, fit);
+  if (keypoints && box) return drawPerson(context, finding, keypoints, box, fit);
+  if (box) return drawBox(context, finding, box, fit);
   return { x: 0, y: 0, centred: false };
 }
 
@@ -155,7 +230,7 @@ function drawBox(context, finding, box, fit) {
   const path = new Path2D();
   path.roundRect(x, y, (box.x2 - box.x1) * fit, (box.y2 - box.y1) * fit, 3);
   strokePath(context, path, finding.colour.fill);
-  return { x: x - 1, y: y - LABEL_HEIGHT - 3, centred: false };
+  return aboveBox(box, fit);
 }
 
 /**
@@ -219,136 +294,4 @@ function strokePath(context, path, colour) {
     context.lineWidth = width;
     context.stroke(path);
   }
-}
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {NamedFinding} finding
- * @param {Box} box
- * @param {number} fit
- * @param {number} density
- * @returns {Anchor}
- */
-function drawRuns(context, finding, box, fit, density) {
-  const mask = /** @type {import("./api.js").RleMask} */ (finding.mask);
-  const [width, height] = [(box.x2 - box.x1) * fit, (box.y2 - box.y1) * fit];
-  const key = `${fit} ${density}`;
-  let glass = tinted.get(mask);
-  if (glass?.key !== key) {
-    // No finer than the mask itself: what is enlarged, the canvas smooths.
-    const pixels = {
-      width: Math.max(1, Math.round(Math.min(width * density, box.x2 - box.x1))),
-      height: Math.max(1, Math.round(Math.min(height * density, box.y2 - box.y1))),
-    };
-    const sample = sampleRuns(decodeCounts(mask.counts), mask.size[0], box, pixels.width, pixels.height);
-    const middle = centroid(sample, pixels.width);
-    glass = { key, canvas: tint(sample, pixels, finding.colour.rgb, rimOf(pixels.width / width)), middle };
-    tinted.set(mask, glass);
-  }
-  context.drawImage(glass.canvas, box.x1 * fit, box.y1 * fit, width, height);
-  const middle = glass.middle ?? { x: glass.canvas.width / 2, y: glass.canvas.height / 2 };
-  return {
-    x: box.x1 * fit + (middle.x * width) / glass.canvas.width,
-    y: box.y1 * fit + (middle.y * height) / glass.canvas.height,
-    centred: true,
-  };
-}
-
-/**
- * Thickness of a mask's rim in its own pixels, for about 1.5 on the page.
- * @param {number} scale Pixels of the mask for each CSS pixel.
- */
-function rimOf(scale) {
-  return Math.max(1, Math.round(1.5 * scale));
-}
-
-/**
- * A mask as a pane of glass: tinted inside, with a solid rim that follows the edge.
- * @param {Uint8Array} sample [height, width]
- * @param {Size} size
- * @param {[number, number, number]} rgb
- * @param {number} rim Thickness in pixels.
- */
-function tint(sample, size, rgb, rim) {
-  const { width, height } = size;
-  const pixels = new ImageData(width, height);
-  const inside = (/** @type {number} */ x, /** @type {number} */ y) =>
-    x >= 0 && y >= 0 && x < width && y < height && sample[y * width + x];
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      if (!sample[y * width + x]) continue;
-      const deep = inside(x - rim, y) && inside(x + rim, y) && inside(x, y - rim) && inside(x, y + rim);
-      const place = 4 * (y * width + x);
-      pixels.data[place] = rgb[0];
-      pixels.data[place + 1] = rgb[1];
-      pixels.data[place + 2] = rgb[2];
-      pixels.data[place + 3] = deep ? 255 * TINT : 240;
-    }
-  }
-  const canvas = document.createElement("canvas");
-  canvas.width = width;
-  canvas.height = height;
-  /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")).putImageData(pixels, 0, 0);
-  return canvas;
-}
-
-/**
- * Write a label at its anchor, or as near as the picture's edge and the labels before it allow.
- * @param {CanvasRenderingContext2D} context
- * @param {NamedFinding} finding
- * @param {Anchor} anchor
- * @param {Size} shown
- * @param {Box[]} taken Places of the labels before; this one's is added.
- */
-function drawLabel(context, finding, anchor, shown, taken) {
-  context.font = FONT;
-  const score = percent(finding.score);
-  const text = shorten(context, `${finding.name}${score && `  ${score}`}`, shown.width - 14);
-  const width = context.measureText(text).width + 14;
-  const wanted = anchor.centred ? { x: anchor.x - width / 2, y: anchor.y - LABEL_HEIGHT / 2 } : anchor;
-  const x = Math.max(0, Math.min(wanted.x, shown.width - width));
-  const y = freeRow(x, Math.max(0, Math.min(wanted.y, shown.height - LABEL_HEIGHT)), width, shown.height, taken);
-  taken.push({ x1: x, y1: y, x2: x + width, y2: y + LABEL_HEIGHT });
-  context.fillStyle = finding.colour.fill;
-  context.strokeStyle = SHADE;
-  context.lineWidth = 1;
-  context.beginPath();
-  context.roundRect(x, y, width, LABEL_HEIGHT, 4);
-  context.fill();
-  context.stroke();
-  context.fillStyle = finding.colour.ink;
-  context.textBaseline = "middle";
-  context.fillText(text, x + 7, y + LABEL_HEIGHT / 2 + 0.5);
-}
-
-/**
- * The first height from ``y`` downwards where a label covers none before it; ``y`` itself where there is none.
- * @param {number} x
- * @param {number} y
- * @param {number} width
- * @param {number} bottom
- * @param {Box[]} taken
- */
-function freeRow(x, y, width, bottom, taken) {
-  const covers = (/** @type {number} */ row) => (/** @type {Box} */ other) =>
-    x < other.x2 && other.x1 < x + width && row < other.y2 && other.y1 < row + LABEL_HEIGHT;
-  for (let row = y; row + LABEL_HEIGHT <= bottom; ) {
-    const other = taken.find(covers(row));
-    if (!other) return row;
-    row = other.y2 + 2;
-  }
-  return y;
-}
-
-/**
- * A text that fits, with an ellipsis where it had to be cut.
- * @param {CanvasRenderingContext2D} context
- * @param {string} text
- * @param {number} width
- */
-function shorten(context, text, width) {
-  if (context.measureText(text).width <= width) return text;
-  let end = text.length - 1;
-  while (end > 1 && context.measureText(`${text.slice(0, end)}…`).width > width) end -= 1;
-  return `${text.slice(0, end)}…`;
 }

@@ -1,11 +1,15 @@
 /** A video file: played here, processed there, and its results drawn upon the frames to which they belong. */
 
+import { showCode } from "./codecard.js";
 import { videoCommand } from "./command.js";
+import { byId } from "./elements.js";
 import { watchFrames } from "./frames.js";
 import { followLines, followStatus, hasEnded } from "./job.js";
 import { hasAnnotated, hideJob, showJob, showUpload } from "./jobcard.js";
-import { filmOptions, hideOptions, showOptions } from "./options.js";
-import { byId, clearAnswer, fileSize, report, say, showCaption, showProblem, wait } from "./panels.js";
+import { filmOptions, hideOptions, showOptions, typedOptions } from "./options.js";
+import { clearAnswer, fileSize, report, say, showCaption, showProblem, wait } from "./panels.js";
+import { typedParameters } from "./parameters.js";
+import { videoCode } from "./pythoncode.js";
 import { Timeline } from "./timeline.js";
 import { cancelJob, deleteJob, jobPath, readLines, sendVideo, videosPath } from "./videos.js";
 
@@ -62,11 +66,19 @@ export class Film {
 
   /** Task, model or options are others now: they hold for the next run, for a job goes on as it began. */
   choose() {
-    const { task, model } = this.#choice;
-    showOptions("film", task);
-    byId("process").disabled = !model || this.#isUnderWay();
-    byId("curl-card").hidden = !model;
-    if (model && this.#file) byId("curl").textContent = videoCommand(task.id, model.name, filmOptions(task), this.#file);
+    const { task, selector } = this.#choice;
+    showOptions(task);
+    byId("process").disabled = !selector || this.#isUnderWay();
+    if (!selector || !this.#file) return showCode(null);
+    showCode({
+      curl: videoCommand(task.id, selector, filmOptions(task), this.#file),
+      python: videoCode(task.id, selector, { ...typedOptions(task), ...typedParameters() }, this.#file.name),
+    });
+  }
+
+  /** Other parameters hold for the next run, too. */
+  change() {
+    this.choose();
   }
 
   /** Go on: with the job that was lost sight of, or from the beginning. */
@@ -79,15 +91,15 @@ export class Film {
 
   /** Send the video, and follow what becomes of it. */
   async process() {
-    const { task, model } = this.#choice;
+    const { task, selector } = this.#choice;
     const file = this.#file;
-    if (!file || !model) return;
+    if (!file || !selector) return;
     this.#forget();
     this.#stage.open(task);
     wait("Waiting for the first result…");
     showUpload(0);
     say("Uploading");
-    const path = videosPath(task.id, model.name, filmOptions(task));
+    const path = videosPath(task.id, selector, filmOptions(task));
     await this.#underWay(async (signal) => {
       const status = await sendVideo(path, file, (share) => !signal.aborted && showUpload(share), signal);
       if (signal.aborted) return;

@@ -1,9 +1,11 @@
 /** A task's result as a list of findings, the same for every task that has any. */
 
 import { coloursOf } from "./colours.js";
+import { shownName } from "./elements.js";
 
 /**
- * @typedef {import("./api.js").Finding & {name: string, colour: import("./colours.js").Glass}} NamedFinding
+ * @typedef {import("./api.js").Finding & {name: string, kind: string, colour: import("./colours.js").Glass}} NamedFinding
+ *     ``kind``: its label as it can be shown; ``name``: the same with what tells it from others of its kind.
  */
 
 /** The tasks that the page knows, in the order of their buttons. */
@@ -17,6 +19,7 @@ export const TASKS = [
   { id: "matte", title: "Matte", noun: ["matte", "mattes"], nothing: "There is no matte." },
   { id: "keypoints", title: "Keypoints", noun: ["person", "people"], nothing: "Nobody was found in this picture." },
   { id: "restore", title: "Restore", noun: ["picture", "pictures"], nothing: "There is no picture." },
+  { id: "explain", title: "Explain", noun: ["map", "maps"], nothing: "There is no map." },
 ];
 
 /**
@@ -27,31 +30,31 @@ export const TASKS = [
 export function findingsOf(result) {
   const findings = result.classes ?? result.objects ?? result.segments ?? result.regions ?? result.people ?? [];
   const colours = coloursOf(findings);
-  return findings.map((finding, i) => ({
-    ...finding,
-    name: nameOf(finding, result.people ? "Person" : "Region", i),
-    colour: colours[i],
-  }));
+  const own = result.people ? "Person" : "Region";
+  return findings.map((finding, i) => {
+    const kind = kindOf(finding) ?? own;
+    return { ...finding, kind, name: nameOf(finding, kind, i), colour: colours[i] };
+  });
 }
 
 /**
- * Its label, or what it is; with the number of its track, or of its place in the list.
+ * A finding's label as it can be shown, if it has one.
  * @param {import("./api.js").Finding} finding
- * @param {string} kind What it is where it has no label.
+ */
+function kindOf({ label, index }) {
+  if (label === undefined) return undefined;
+  return shownName(label, index === undefined ? "(no name)" : `(class ${index}, no name)`);
+}
+
+/**
+ * Its kind; with the number of its track, or of its place in the list where kinds do not differ.
+ * @param {import("./api.js").Finding} finding
+ * @param {string} kind
  * @param {number} place
  */
 function nameOf(finding, kind, place) {
-  if (finding.track_id !== undefined) return `${finding.label ?? kind} #${finding.track_id}`;
-  return finding.label ?? `${kind} ${place + 1}`;
-}
-
-/**
- * Whether a finding reaches the threshold; one without a score always does.
- * @param {NamedFinding} finding
- * @param {number} threshold
- */
-export function reaches(finding, threshold) {
-  return finding.score === undefined || finding.score >= threshold;
+  if (finding.track_id !== undefined) return `${kind} #${finding.track_id}`;
+  return finding.label === undefined ? `${kind} ${place + 1}` : kind;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Frames to the service and answers back, over a WebSocket. */
 
 import { Problem } from "./api.js";
+import { protocolsWithKey } from "./key.js";
 
 /**
  * @typedef {{
@@ -40,7 +41,7 @@ export class FrameStream {
   constructor(query, listener) {
     const address = new URL(`v1/stream?${new URLSearchParams(query)}`, document.baseURI);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
-    this.#socket = new WebSocket(address);
+    this.#socket = new WebSocket(address, protocolsWithKey());
     this.#socket.onopen = () => listener.opened();
     this.#socket.onmessage = ({ data }) => this.#take(JSON.parse(data), listener);
     this.#socket.onclose = (event) => listener.closed(this.#refusal ?? endOf(event));

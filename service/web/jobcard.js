@@ -1,6 +1,7 @@
 /** How far a video's job is, in words and as a bar. */
 
-import { byId } from "./panels.js";
+import { byId } from "./elements.js";
+import { downloadWithKey } from "./key.js";
 import { jobPath } from "./videos.js";
 
 /** @typedef {import("./videos.js").JobStatus} JobStatus */
@@ -107,3 +108,5 @@ function showProblems(sentences) {
 function offer(id, address, file, there) {
   Object.assign(byId(id), { href: address, download: file, hidden: !there });
 }
+
+for (const id of ["results-link", "annotated-link"]) downloadWithKey(byId(id));

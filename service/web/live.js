@@ -1,10 +1,13 @@
 /** The webcam: its newest frames go to the service, and the answers are drawn over the live picture. */
 
 import { cameraProblem, closeCamera, grabFrame, openCamera } from "./camera.js";
+import { showCode } from "./codecard.js";
+import { byId } from "./elements.js";
 import { watchFrames } from "./frames.js";
 import { FrameStream } from "./framestream.js";
-import { hideOptions, showOptions, taskParameters } from "./options.js";
-import { byId, clearAnswer, report, say, showCaption, showProblem, showTimings, wait } from "./panels.js";
+import { clearAnswer, report, say, showCaption, showProblem, wait } from "./panels.js";
+import { taskParameters } from "./parameters.js";
+import { showTimings } from "./waterfall.js";
 
 /** @typedef {import("./playground.js").Choice} Choice */
 /** @typedef {import("./framestream.js").Message} Message */
@@ -45,8 +48,7 @@ export class Live {
     this.#stop();
     this.#stage.open(this.#choice.task);
     clearAnswer();
-    showOptions("live", this.#choice.task);
-    byId("curl-card").hidden = true;
+    showCode(null);
     byId("live").hidden = false;
     showCaption("Webcam", "", true);
     this.#stage.note("");
@@ -69,7 +71,6 @@ export class Live {
 
   /** Another task or model needs another stream; other parameters do not. */
   choose() {
-    showOptions("live", this.#choice.task);
     if (this.#camera) this.#connect();
   }
 
@@ -103,7 +104,6 @@ export class Live {
     this.#stop();
     this.#stage.close();
     byId("live").hidden = true;
-    hideOptions();
   }
 
   #isOn() {
@@ -124,15 +124,15 @@ export class Live {
   /** Open a stream for what is chosen, in the place of the one before. */
   #connect() {
     this.#disconnect();
-    const { task, model } = this.#choice;
+    const { task, selector } = this.#choice;
     clearAnswer();
-    if (!model) return;
+    if (!selector) return;
     this.#stage.open(task);
     this.#stage.draw();
     this.#parameters = taskParameters();
     this.#showState("opening", "Connecting…");
     wait("Waiting for the first answer…");
-    this.#stream = new FrameStream({ task: task.id, model: model.name, ...this.#parameters }, {
+    this.#stream = new FrameStream({ task: task.id, model: selector, ...this.#parameters }, {
       opened: () => this.#showState("on", "Connected"),
       answered: (message, roundTrip) => this.#answered(message, roundTrip),
       refused: (problem) => report(problem),
@@ -189,7 +189,7 @@ export class Live {
     const rate = seconds > 0 ? `${((this.#came.length - 1) / seconds).toFixed(1)} frames/s · ` : "";
     this.#showState("on", `${rate}${roundTrip.toFixed(0)} ms there and back`);
     if (message.model) byId("model-version").textContent = `version ${message.model.version}`;
-    if (message.timings_ms) showTimings(message.timings_ms, roundTrip);
+    if (message.timings_ms) showTimings({ stages: message.timings_ms, first: roundTrip, last: roundTrip });
   }
 
   #stopByHand() {

@@ -1,6 +1,7 @@
 /** The form below a video: which of its frames are processed, and how. */
 
-import { byId } from "./panels.js";
+import { byId } from "./elements.js";
+import { taskParameters } from "./parameters.js";
 
 /** @typedef {import("./playground.js").TaskChoice} TaskChoice */
 
@@ -8,15 +9,11 @@ import { byId } from "./panels.js";
 const TRACKED = new Set(["detect", "segment", "keypoints"]);
 
 /**
- * Show what there is to choose.
- * @param {"film"|"live"} view
+ * Show what there is to choose for a video.
  * @param {TaskChoice} task
  */
-export function showOptions(view, task) {
+export function showOptions(task) {
   byId("options").hidden = false;
-  for (const element of document.querySelectorAll("#options .film-only")) {
-    /** @type {HTMLElement} */ (element).hidden = view !== "film";
-  }
   byId("track").disabled = !TRACKED.has(task.id);
 }
 
@@ -40,9 +37,13 @@ export function filmOptions(task) {
 }
 
 /**
- * The task's own parameters, written as in an address.
- * @returns {Record<string, string>}
+ * The same with the types that they have, for code.
+ * @param {TaskChoice} task
+ * @returns {Record<string, string|number|boolean>}
  */
-export function taskParameters() {
-  return Object.fromEntries(new URLSearchParams(byId("parameters").value.trim()));
+export function typedOptions(task) {
+  const own = taskParameters();
+  const chosen = Object.entries(filmOptions(task)).filter(([name]) => !(name in own));
+  const typed = (/** @type {string} */ value) => (value === "true" ? true : /^\d+$/.test(value) ? Number(value) : value);
+  return Object.fromEntries(chosen.map(([name, value]) => [name, typed(value)]));
 }

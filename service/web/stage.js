@@ -1,9 +1,14 @@
 /** A moving picture with its newest result upon it, and the list of what that has found beside it. */
 
 import { drawOver } from "./draw.js";
-import { findingsOf, reaches } from "./findings.js";
+import { byId, grouped } from "./elements.js";
+import { liftFinding, showFindings } from "./findinglist.js";
+import { findingsOf } from "./findings.js";
+import { findingAt, watchPointer } from "./hit.js";
 import { describeMap, renderMap } from "./maps.js";
-import { byId, showCount, showFindings, showJson, showSentence, showVector, wait } from "./panels.js";
+import { readPictures } from "./maskpixels.js";
+import { showCount, showJson, showSentence, showVector, wait } from "./panels.js";
+import { vectorOf } from "./vectors.js";
 
 /** @typedef {import("./api.js").Result} Result */
 /** @typedef {import("./findings.js").NamedFinding} NamedFinding */
@@ -18,6 +23,7 @@ export class Stage {
   /** @type {TaskChoice} What was asked for; the page's choice may be another by now. */ #task;
   /** @type {Result|null} */ #result = null;
   /** @type {NamedFinding[]} */ #findings = [];
+  /** @type {NamedFinding[]} Those that are not filtered out. */ #shown = [];
   /** @type {NamedFinding|null} */ #chosen = null;
   /** @type {CanvasImageSource|null} The result's map. */ #cover = null;
   #rendering = false;
@@ -31,6 +37,7 @@ export class Stage {
   constructor(choice) {
     this.#choice = choice;
     this.#task = choice.task;
+    watchPointer(byId("stage"), (across, down) => this.#at(across, down), (finding) => this.#choose(finding));
   }
 
   /** The element that plays.
@@ -51,6 +58,7 @@ export class Stage {
   open(task) {
     this.#task = task;
     this.#scored = false;
+    this.#choice.forgetLabels();
     byId("stage").hidden = false;
     Object.assign(byId("stage").style, { width: "", height: "" });
     this.clear();
@@ -69,6 +77,7 @@ export class Stage {
     Object.assign(byId("overlay").dataset, { frame: "", shown: "0", tracks: "" });
     this.#result = null;
     this.#findings = [];
+    this.#shown = [];
     this.#chosen = null;
     this.#cover = null;
     this.draw();
@@ -95,6 +104,9 @@ export class Stage {
     this.#chosen = null;
     // Masks are painted once and kept with themselves; those of a frame that has passed are not wanted again.
     this.#findings = findingsOf(result).map((found) => (found.mask ? { ...found, mask: { ...found.mask } } : found));
+    this.#filter();
+    if (this.#task.id !== "classify") this.#choice.offerMore(this.#findings);
+    this.#readPictures(result);
     this.#scored ||= this.#findings.some((finding) => finding.score !== undefined);
     byId("threshold").hidden = !this.#scored;
     byId("overlay").dataset.frame = String(frame);
@@ -104,8 +116,9 @@ export class Stage {
     this.#listSoon();
   }
 
-  /** Draw and list again, by another threshold. */
+  /** Draw and list again, by another filter. */
   refilter() {
+    this.#filter();
     this.draw();
     this.#list();
   }
@@ -121,7 +134,7 @@ export class Stage {
     const box = { width: Math.floor(size.width * fit), height: Math.floor(size.height * fit) };
     Object.assign(byId("stage").style, { width: `${box.width}px`, height: `${box.height}px` });
     const overlay = byId("overlay");
-    const found = this.#visible();
+    const found = this.#shown;
     drawOver(overlay, box, this.#result?.image ?? size, this.bare ? null : this.#cover, this.bare ? [] : found, this.#chosen);
     // Pixels that are not square: the browser stretches the picture, and so is what lies upon it.
     Object.assign(overlay.style, { width: "100%", height: "100%" });
@@ -129,8 +142,26 @@ export class Stage {
     Object.assign(overlay.dataset, { shown: String(found.length), tracks: tracks.join(" ") });
   }
 
-  #visible() {
-    return this.#findings.filter((finding) => reaches(finding, this.#choice.threshold));
+  #filter() {
+    this.#shown = this.#findings.filter((finding) => this.#choice.filter.shows(finding));
+  }
+
+  /**
+   * Masks that are pictures can be drawn as soon as they are decoded.
+   * @param {Result} result
+   */
+  async #readPictures(result) {
+    if ((await readPictures(this.#findings, result.palette)) && this.#result === result) this.draw();
+  }
+
+  /**
+   * What lies at a place, where the picture stands still.
+   * @param {number} across
+   * @param {number} down In shares of the picture's size.
+   */
+  #at(across, down) {
+    const image = this.video.paused && !this.bare ? this.#result?.image : undefined;
+    return image ? findingAt(this.#shown, across * image.width, down * image.height) : null;
   }
 
   /** Lay the result's map over the picture, as soon as it is decoded; those that come meanwhile are passed over. */
@@ -162,24 +193,26 @@ export class Stage {
     wait("");
     if (result.embedding) return this.#listVector(result.embedding);
     if (result.map) return showSentence(describeMap(this.#task.id, result, result.image));
-    const shown = this.#visible();
+    const shown = this.#shown;
     showCount(shown.length, this.#findings.length, this.#task.noun);
     // Rows that are replaced several times a second can be neither pointed at nor stepped through.
     const still = this.video.paused && this.#task.id !== "classify";
-    showFindings(shown, still ? { choose: (finding) => this.#choose(finding) } : null);
-    wait(shown.length ? "" : this.#findings.length ? "Nothing reaches this score." : this.#task.nothing);
+    showFindings(shown, this.#task.noun[1], still ? (finding) => this.#choose(finding) : null);
+    wait(shown.length ? "" : this.#findings.length ? this.#choice.filter.reason : this.#task.nothing);
   }
 
-  /** @param {number[]} vector */
-  #listVector(vector) {
+  /** @param {number[]|string} embedding */
+  #listVector(embedding) {
+    const vector = vectorOf(embedding);
     showVector(vector, null);
-    byId("count").textContent = `${vector.length.toLocaleString("en")} numbers`;
+    byId("count").textContent = `${grouped(vector.length)} numbers`;
   }
 
   /** @param {NamedFinding|null} finding */
   #choose(finding) {
     if (this.#chosen === finding) return;
     this.#chosen = finding;
+    liftFinding(finding);
     this.draw();
   }
 }

@@ -1,17 +1,26 @@
 /** A picture: sent to the model as soon as it is there, and shown with the answer upon it. */
 
 import { predict } from "./api.js";
+import { showCode } from "./codecard.js";
 import { curlCommand } from "./command.js";
 import { draw } from "./draw.js";
-import { findingsOf, percent, reaches } from "./findings.js";
+import { byId, grouped } from "./elements.js";
+import { liftFinding, showFindings } from "./findinglist.js";
+import { findingsOf, percent } from "./findings.js";
+import { findingAt, watchPointer } from "./hit.js";
 import { loadPicture } from "./intake.js";
 import { describeMap, renderMap } from "./maps.js";
+import { readPictures } from "./maskpixels.js";
 import {
-  byId, clearAnswer, fileSize, report, say, showCaption, showCount, showFindings, showJson, showSentence, showTimings,
-  showVector, wait,
+  clearAnswer, fileSize, report, say, showCaption, showCount, showJson, showSentence, showVector, wait,
 } from "./panels.js";
+import { taskParameters, typedParameters } from "./parameters.js";
+import { pythonCode } from "./pythoncode.js";
+import { cosine, vectorOf } from "./vectors.js";
+import { showTimings } from "./waterfall.js";
 
 /** @typedef {import("./api.js").Answer} Answer */
+/** @typedef {import("./api.js").Times} Times */
 /** @typedef {import("./findings.js").NamedFinding} NamedFinding */
 /** @typedef {import("./playground.js").Choice} Choice */
 
@@ -21,8 +30,9 @@ const state = {
   /** @type {Answer|null} */ answer: null,
   /** @type {CanvasImageSource|null} What the answer puts in the picture's place. */ rendered: null,
   /** @type {NamedFinding[]} */ findings: [],
+  /** @type {NamedFinding[]} Those that are not filtered out. */ shown: [],
   /** @type {NamedFinding|null} */ chosen: null,
-  /** @type {{model: string, vector: number[]}|null} */ lastVector: null,
+  /** @type {{model: string, vector: Float32Array|number[]}|null} */ lastVector: null,
   /** @type {AbortController|null} */ running: null,
 };
 
@@ -32,10 +42,12 @@ const state = {
  * @returns {import("./playground.js").View & {take: (file: File) => void}}
  */
 export function stillView(choice) {
+  watchPointer(byId("canvas"), underPointer, (finding) => pointOut(choice, finding));
   return {
     take: (file) => takeFile(choice, file),
     run: () => run(choice),
     choose: () => run(choice),
+    change: () => run(choice),
     refilter: () => refilter(choice),
     redraw: () => showPicture(choice),
     leave,
@@ -58,7 +70,7 @@ async function takeFile(choice, file) {
 
 /** Drop the answer, which belongs to another picture or model. */
 function forget() {
-  Object.assign(state, { answer: null, rendered: null, findings: [], chosen: null });
+  Object.assign(state, { answer: null, rendered: null, findings: [], shown: [], chosen: null });
   clearAnswer();
   wait(state.file ? "" : "The answer stands here as soon as there is a picture.");
 }
@@ -85,22 +97,25 @@ function stop() {
 async function run(choice) {
   stop();
   const { file } = state;
-  const { task, model } = choice;
-  byId("curl-card").hidden = !model;
-  if (model) byId("curl").textContent = curlCommand(task.id, model.name, file);
+  const { task, selector } = choice;
+  const asked = { task: task.id, model: selector, parameters: taskParameters() };
+  const python = pythonCode(task.id, selector, typedParameters(), file?.name ?? "picture.jpg");
+  showCode(selector ? { curl: curlCommand(asked, file), python } : null);
   forget();
   showPicture(choice);
-  if (!file || !model) return;
+  if (!file || !selector) return;
   const running = new AbortController();
   state.running = running;
   setBusy(choice);
-  const begun = performance.now();
   try {
-    const answer = await predict(task.id, model.name, file, running.signal);
-    const roundTrip = performance.now() - begun;
-    const map = answer.results[0].map;
-    const rendered = map ? await renderMap(task.id, map, state.picture) : null;
-    if (state.running === running) showAnswer(choice, answer, rendered, roundTrip);
+    const { answer, times } = await predict(asked, file, running.signal);
+    const [result] = answer.results;
+    const findings = findingsOf(result);
+    await readPictures(findings, result.palette);
+    const rendered = result.map ? await renderMap(task.id, result.map, state.picture) : null;
+    if (state.running !== running) return;
+    Object.assign(state, { answer, findings, rendered });
+    showAnswer(choice, answer, times);
   } catch (error) {
     if (state.running !== running) return;
     report(error);
@@ -120,30 +135,26 @@ function setBusy(choice) {
 /**
  * @param {Choice} choice
  * @param {Answer} answer
- * @param {CanvasImageSource|null} rendered The answer's map, where it has one.
- * @param {number} roundTrip In milliseconds.
+ * @param {Times} times
  */
-function showAnswer(choice, answer, rendered, roundTrip) {
-  const result = answer.results[0];
+function showAnswer(choice, answer, times) {
+  const [result] = answer.results;
   const { task } = choice;
-  state.answer = answer;
-  state.rendered = rendered;
-  state.findings = findingsOf(result);
   byId("model-version").textContent = `version ${answer.model.version}`;
   wait("");
-  showTimings(answer.timings_ms, roundTrip);
+  showTimings(times);
   showJson(answer);
   if (result.embedding) {
     showEmbedding(answer.model.name, result.embedding);
-  } else if (rendered) {
-    const text = describeMap(task.id, result, /** @type {any} */ (sizeOf(rendered)));
-    byId("threshold").hidden = true;
+  } else if (state.rendered) {
+    const text = describeMap(task.id, result, sizeOf(state.rendered));
     showSentence(text);
     say(`${task.title}: ${text}`);
   } else {
-    byId("threshold").hidden = !state.findings.some((finding) => finding.score !== undefined);
+    byId("threshold").hidden = !state.findings.some(({ score }) => score !== undefined);
+    choice.offer(state.findings);
     showVisible(choice);
-    say(spoken(choice, visible(choice)));
+    say(spoken(choice, state.shown));
   }
   showPicture(choice);
 }
@@ -151,39 +162,24 @@ function showAnswer(choice, answer, rendered, roundTrip) {
 /**
  * The size of a picture in its own pixels.
  * @param {any} picture An image or a canvas.
+ * @returns {{width: number, height: number}}
  */
-function sizeOf(picture) {
+export function sizeOf(picture) {
   return { width: picture.naturalWidth ?? picture.width, height: picture.naturalHeight ?? picture.height };
 }
 
 /**
  * @param {string} model
- * @param {number[]} vector
+ * @param {number[]|string} embedding
  */
-function showEmbedding(model, vector) {
+function showEmbedding(model, embedding) {
+  const vector = vectorOf(embedding);
   const before = state.lastVector;
   const comparable = before?.model === model && before.vector.length === vector.length;
   showVector(vector, comparable ? cosine(before.vector, vector) : null);
   state.lastVector = { model, vector };
-  byId("count").textContent = `${vector.length.toLocaleString("en")} numbers`;
+  byId("count").textContent = `${grouped(vector.length)} numbers`;
   say(`A vector of ${vector.length} numbers`);
-}
-
-/**
- * @param {number[]} a
- * @param {number[]} b
- */
-function cosine(a, b) {
-  const dot = (/** @type {number[]} */ u, /** @type {number[]} */ v) => u.reduce((sum, value, i) => sum + value * v[i], 0);
-  return dot(a, b) / (Math.sqrt(dot(a, a) * dot(b, b)) || 1);
-}
-
-/**
- * The findings that reach the threshold.
- * @param {Choice} choice
- */
-function visible(choice) {
-  return state.findings.filter((finding) => reaches(finding, choice.threshold));
 }
 
 /** @param {Choice} choice */
@@ -193,26 +189,38 @@ function refilter(choice) {
 }
 
 /**
- * List what reaches the threshold.
+ * List what is not filtered out.
  * @param {Choice} choice
  */
 function showVisible(choice) {
-  const shown = visible(choice);
-  const all = state.findings.length;
+  const { findings } = state;
+  state.shown = findings.filter((finding) => choice.filter.shows(finding));
   state.chosen = null;
-  showCount(shown.length, all, choice.task.noun);
+  showCount(state.shown.length, findings.length, choice.task.noun);
   const point = (/** @type {NamedFinding|null} */ finding) => pointOut(choice, finding);
-  showFindings(shown, choice.task.id === "classify" ? null : { choose: point });
-  wait(shown.length ? "" : all ? "Nothing reaches this score." : choice.task.nothing);
+  showFindings(state.shown, choice.task.noun[1], choice.task.id === "classify" ? null : point);
+  wait(state.shown.length ? "" : findings.length ? choice.filter.reason : choice.task.nothing);
 }
 
 /**
+ * @param {number} across
+ * @param {number} down In shares of the picture's size.
+ */
+function underPointer(across, down) {
+  const image = state.answer?.results[0].image;
+  return image && !state.rendered ? findingAt(state.shown, across * image.width, down * image.height) : null;
+}
+
+/**
+ * Lift one finding out of the others, in the picture and in the list.
  * @param {Choice} choice
  * @param {NamedFinding|null} finding
  */
 function pointOut(choice, finding) {
   if (state.chosen === finding) return;
   state.chosen = finding;
+  byId("canvas").style.cursor = finding ? "pointer" : "";
+  liftFinding(finding);
   showPicture(choice);
 }
 
@@ -244,10 +252,10 @@ function showPicture(choice) {
   const name = file.name || "pasted picture";
   showCaption(name, `${sent ? `${sent.width} × ${sent.height} · ` : ""}${fileSize(file.size)}`);
   if (!size) return;
-  const shown = answer ? visible(choice) : [];
   const listed = answer && !answer.results[0].embedding && !rendered;
-  const label = rendered ? byId("answer").textContent : listed ? spoken(choice, shown) : "";
-  byId("canvas").setAttribute("aria-label", `${name}. ${label}`);
+  const label = rendered ? byId("answer").textContent : listed ? spoken(choice, state.shown) : "";
+  const chosen = state.chosen ? ` Pointed out: ${state.chosen.name} ${percent(state.chosen.score)}.` : "";
+  byId("canvas").setAttribute("aria-label", `${name}. ${label}${chosen}`);
   const room = { width: byId("frame").clientWidth, height: Math.max(280, window.innerHeight * 0.72) };
-  draw(byId("canvas"), room, size, rendered ?? picture, shown, state.chosen);
+  draw(byId("canvas"), room, size, rendered ?? picture, answer ? state.shown : [], state.chosen);
 }

@@ -1,6 +1,7 @@
 /** The service's interface for whole videos: jobs that are sent, watched, read while they run, and ended. */
 
 import { json, reach, requireGood, unreachable } from "./api.js";
+import { heldKey } from "./key.js";
 
 /**
  * @typedef {{
@@ -66,6 +67,7 @@ function post(path, file, progressed, signal) {
     request.setRequestHeader("Content-Type", videoType(file));
     request.setRequestHeader("Content-Disposition", `attachment; filename="${headerText(file.name)}"`);
     request.setRequestHeader("Accept", "application/json");
+    if (heldKey()) request.setRequestHeader("Authorization", `Bearer ${heldKey()}`);
     request.upload.addEventListener("progress", ({ loaded, total }) => progressed(total ? loaded / total : 0));
     request.addEventListener("load", () => {
       const headers = new Headers();
