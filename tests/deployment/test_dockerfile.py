@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+from deploy.audit.pins import FILE
+from deploy.audit.shipped import EXTRAS
+
 PROJECT = Path(__file__).parents[2]
 HADOLINT = Path(sys.executable).with_name("hadolint")
 
@@ -97,14 +100,30 @@ def test_the_version(instructions: list[str], project: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("device", ["cpu", "gpu"])
-@pytest.mark.parametrize(("target", "own"), [("gateway", set()), ("builder", {"build"})])
+@pytest.mark.parametrize(("target", "own"), [("gateway", {"otel", "jwt"}), ("builder", {"build"})])
 def test_the_extras_are_those_of_the_package(
     target: str, own: str, device: str, stages: dict[str, list[str]], project: dict[str, Any]
 ) -> None:
-    """Each image takes its own extra and the engine's that DEVICE chooses, and the package has both."""
+    """Each image takes its own extra and the engine's that DEVICE chooses, and the package has them."""
     (install,) = (line for line in stages[f"{target}-libraries"] if " install " in line)
     extras = install.replace("${DEVICE}", device).split('".[')[1].split(']"')[0].split(",")
     assert set(extras) == {device, *own} <= set(project["optional-dependencies"])
+
+
+@pytest.mark.parametrize("image", EXTRAS)
+def test_what_is_audited_is_what_is_installed(image: str, stages: dict[str, list[str]]) -> None:
+    """The audit takes the extras that the Dockerfile takes."""
+    (install,) = (line for line in stages[f"{image}-libraries"] if " install " in line)
+    assert install.replace("${DEVICE}", "cpu").split('".[')[1].split(']"')[0].split(",") == list(EXTRAS[image])
+
+
+def test_the_gateway_is_made_of_known_files(stages: dict[str, list[str]]) -> None:
+    """Its libraries are those whose hashes are kept, come ready-made, and bring nothing along."""
+    (install,) = (line for line in stages["gateway-libraries"] if " install " in line)
+    hashed = install.split("else")[0]
+    assert all(word in hashed for word in ("--require-hashes", "--no-deps", "--only-binary :all:"))
+    assert 'requirements/gateway-${DEVICE}.txt"' in hashed
+    assert FILE.relative_to(PROJECT).as_posix() == "requirements/gateway-cpu.txt"
 
 
 def test_the_gateway_needs_no_training_library(project: dict[str, Any]) -> None:
