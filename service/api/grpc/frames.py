@@ -1,29 +1,28 @@
 """``StreamFrames``: frames in, answers out, no faster than either side goes."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
 import grpc
 
 from contract.proto.vitrail.v1 import vision_pb2
 from contract.task import Task
 from contract.tasks.table import TASKS
-from service.api.grpc.call import Call, Context
+from service.api.grpc.call import Call, Context, answered, host_of, refused
 from service.api.grpc.messages import model_of, parameters_of, result_of, timings_of
-from service.errors import ServiceError, invalid_parameters
+from service.errors import ErrorKind, ServiceError, invalid_parameters
 from service.inference import Inference, Query, parse_parameters
 from service.stream_places import StreamPlaces
-from service.telemetry import Stages, Telemetry
+from service.telemetry import Telemetry
 from service.window import in_order
 
 WINDOW = 4
 """Frames of one stream that are worked on, or whose answers wait to be read."""
 
-_NO_TASK = ""
-"""The task of a stream that has not said what it wants, as a metric's label."""
+_NAME = "vitrail.v1.VisionService/StreamFrames"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +57,13 @@ class FrameStreams:
         )
 
     async def _stream(self, requests: AsyncIterator[vision_pb2.StreamFramesRequest], context: Context) -> None:
-        async with Call(context, self.telemetry, _NO_TASK, self.frame_timeout_s) as call:
+        async with Call(context, self.telemetry, _NAME, self.frame_timeout_s) as call:
             messages = aiter(requests)
             start = await anext(messages, None)
             if start is None:
                 return
             wanted = await self._wanted(start, call)
-            call.task = wanted.task
+            call.account.task = wanted.task
             await context.send_initial_metadata((("x-request-id", call.id),))
 
             async def work(request: vision_pb2.StreamFramesRequest) -> vision_pb2.StreamFramesResponse:
@@ -72,7 +71,7 @@ class FrameStreams:
                     raise invalid_parameters("a stream has one start, its first message; all others are frames")
                 return await self._answer(request.frame, wanted, call)
 
-            with self.places.place(_host(context.peer())):
+            with self.places.place(call.caller.id or host_of(context)):
                 await in_order(messages, work, call.stream(self.stall_s).write, WINDOW)
 
     async def _wanted(self, first: vision_pb2.StreamFramesRequest, call: Call) -> Wanted:
@@ -87,8 +86,9 @@ class FrameStreams:
         return wanted
 
     async def _answer(self, frame: vision_pb2.Frame, wanted: Wanted, call: Call) -> vision_pb2.StreamFramesResponse:
-        stages = Stages()
-        deadline = time.monotonic() + self.frame_timeout_s
+        account = call.of_its_own(wanted.task)
+        account.received_bytes = len(frame.image)
+        deadline, stages = time.monotonic() + self.frame_timeout_s, account.stages
         query = Query(
             wanted.task,
             wanted.model,
@@ -99,23 +99,22 @@ class FrameStreams:
             call.metadata,
             call.id,
             wanted.flow,
+            call.caller.priority,
         )
         try:
             answer = await self.inference.predict(query)
+        except asyncio.CancelledError:
+            refused(account, ServiceError(ErrorKind.CANCELLED, "the stream has ended"))
+            raise
         except ServiceError as error:
-            call.refused(error)
+            refused(account, error)
             failure = vision_pb2.FrameError(code=error.kind, message=error.message)
             return vision_pb2.StreamFramesResponse(id=frame.id, error=failure)
         begun = time.monotonic()
         result: dict[str, Any] = {wanted.task: result_of(wanted.task, answer.results[0])}
         stages.encode = time.monotonic() - begun
-        answer.version_used.metrics.observe(stages, 1)
-        call.answered(answer)
-        return vision_pb2.StreamFramesResponse(
+        response = vision_pb2.StreamFramesResponse(
             id=frame.id, model=model_of(answer), timings_ms=timings_of(stages), **result
         )
-
-
-def _host(peer: str) -> str:
-    """Of a peer as gRPC names it: ``ipv4:192.0.2.1:55555``, ``ipv6:%5B::1%5D:55555``, ``unix:``."""
-    return unquote(peer.partition(":")[2].rpartition(":")[0]).strip("[]")
+        answered(account, answer.version_used, answer.alias, 1, response.ByteSize())
+        return response

@@ -55,13 +55,19 @@ class GrpcServer:
         others: tuple[Service, ...],
         limits: GrpcLimits,
         ready: Callable[[], bool],
+        *,
+        entrance: grpc.aio.ServerInterceptor | None = None,
+        credentials: grpc.ServerCredentials | None = None,
     ) -> None:
+        """``entrance`` is passed by every call; without ``credentials`` there is no TLS."""
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             **calls.handlers(),
             "StreamFrames": streams.handler(),
         }
         self._others = others
         self._limits = limits
+        self._interceptors = [entrance] if entrance is not None else []
+        self._credentials = credentials
         self._names = (SERVICE, *(other.name for other in others))
         self._health = Health(ready, self._names)
         self._following: asyncio.Task[None] | None = None
@@ -72,14 +78,19 @@ class GrpcServer:
 
     async def start(self, address: str) -> None:
         """Listen at ``host:port``; port 0 means any that is free. AddressTaken if that cannot be."""
-        server = grpc.aio.server(options=self._options(), maximum_concurrent_rpcs=self._limits.max_calls)
+        server = grpc.aio.server(
+            interceptors=self._interceptors, options=self._options(), maximum_concurrent_rpcs=self._limits.max_calls
+        )
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, self._handlers),))
         for other in self._others:
             other.add_to(server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         reflection.enable_server_reflection((*self._names, SERVICE_NAME, reflection.SERVICE_NAME), server)
         try:
-            self.port = server.add_insecure_port(address)
+            if self._credentials is None:
+                self.port = server.add_insecure_port(address)
+            else:
+                self.port = server.add_secure_port(address, self._credentials)
         except RuntimeError as error:
             raise AddressTaken(f"nobody can listen at {address}, or somebody does already") from error
         self._server = server

@@ -14,7 +14,7 @@ import grpc
 from tritonclient.grpc import service_pb2  # type: ignore[import-untyped]
 
 from contract.card import ModelCard
-from service.api.grpc.call import Call, Context
+from service.api.grpc.call import Call, Context, answered, refused, trailing
 from service.api.grpc.tensors import (
     Outputs,
     check,
@@ -27,7 +27,7 @@ from service.api.grpc.tensors import (
 )
 from service.errors import ServiceError
 from service.served_models import selector_of, text_of
-from service.telemetry import Stages, Telemetry
+from service.telemetry import Account, Stages, Telemetry
 from service.tensor_inference import TensorInference, TensorQuery
 from service.window import in_order
 
@@ -39,8 +39,7 @@ WINDOW = 8
 
 _SMALL = 512 * 1024
 """Bytes that are read or written at once; more are the business of a worker thread."""
-_NO_TASK = ""
-"""The task of a request that was refused before its model was known, as a metric's label."""
+_SERVICE = "inference.GRPCInferenceService"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +61,17 @@ class TensorCalls:
         }
 
     async def _infer(self, data: bytes, context: Context) -> bytes:
-        async with Call(context, self.telemetry, _NO_TASK, self.default_timeout_s) as call:
-            stages = Stages()
+        async with Call(context, self.telemetry, f"{_SERVICE}/ModelInfer", self.default_timeout_s) as call:
+            account, stages = call.account, call.account.stages
+            account.received_bytes = len(data)
             request = await self._parse(data, stages)
-            query = self._query(request, len(data), call, call.deadline, stages)
-            response = await self._answer(query, request.id, encode)
-            context.set_trailing_metadata((("x-request-id", call.id), ("server-timing", stages.as_server_timing())))
+            query = self._query(request, len(data), call, call.deadline, account)
+            response, stand_in = await self._answer(query, request.id, encode, account)
+            context.set_trailing_metadata(trailing(call.id, stages, stand_in))
             return response
 
     async def _stream(self, requests: AsyncIterator[bytes], context: Context) -> None:
-        async with Call(context, self.telemetry, _NO_TASK, self.default_timeout_s) as call:
+        async with Call(context, self.telemetry, f"{_SERVICE}/ModelStreamInfer", self.default_timeout_s) as call:
 
             async def work(data: bytes) -> bytes:
                 # The stream's own deadline ends it as a whole, and all that is under way with it.
@@ -81,13 +81,14 @@ class TensorCalls:
 
     async def _streamed(self, data: bytes, call: Call, deadline: float) -> bytes:
         """The answer to one request of a stream; what is wrong with it is an answer too, and the stream goes on."""
-        request, stages = service_pb2.ModelInferRequest(), Stages()
+        request, account = service_pb2.ModelInferRequest(), call.of_its_own("")
+        account.received_bytes = len(data)
         try:
-            request = await self._parse(data, stages)
-            query = self._query(request, len(data), call, deadline, stages)
-            return await self._answer(query, request.id, encode_streamed)
+            request = await self._parse(data, account.stages)
+            query = self._query(request, len(data), call, deadline, account)
+            return (await self._answer(query, request.id, encode_streamed, account))[0]
         except ServiceError as error:
-            call.refused(error)
+            refused(account, error)
             return encode_error(error.message, request)
 
     async def _parse(self, data: bytes, stages: Stages) -> Any:
@@ -96,7 +97,7 @@ class TensorCalls:
         stages.decode = time.monotonic() - begun
         return request
 
-    def _query(self, request: Any, size: int, call: Call, deadline: float, stages: Stages) -> TensorQuery:
+    def _query(self, request: Any, size: int, call: Call, deadline: float, account: Account) -> TensorQuery:
         check(request)
         timeout_s = timeout_s_of(request)
         return TensorQuery(
@@ -104,11 +105,14 @@ class TensorCalls:
             inputs=inputs_of(request, self._in_worker, small=size < _SMALL),
             outputs=[output.name for output in request.outputs],
             deadline=deadline if timeout_s is None else min(deadline, time.monotonic() + timeout_s),
-            stages=stages,
+            stages=account.stages,
             metadata=call.metadata,
+            resolved=account.of_task,
+            priority=call.caller.priority,
         )
 
-    async def _answer(self, query: TensorQuery, request_id: str, write: Write) -> bytes:
+    async def _answer(self, query: TensorQuery, request_id: str, write: Write, account: Account) -> tuple[bytes, str]:
+        """The response, and what stood in for the version's engine."""
         answer = await self.inference.infer(query)
         begun = time.monotonic()
         card, outputs = answer.version_used.card, answer.outputs
@@ -117,9 +121,8 @@ class TensorCalls:
         else:
             response = await self._in_worker(lambda: write(card, outputs, request_id))
         query.stages.encode = time.monotonic() - begun
-        answer.version_used.metrics.observe(query.stages, answer.images)
-        self.telemetry.requests.labels(card.task, card.name, str(card.version), grpc.StatusCode.OK.name).inc()
-        return response
+        answered(account, answer.version_used, answer.alias, answer.images, len(response))
+        return response, answer.stand_in
 
     async def _in_worker(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.workers, work)

@@ -11,11 +11,11 @@ import grpc
 from contract.proto.vitrail.v1 import vision_pb2
 from contract.task import Task
 from contract.tasks.definition import InvalidParameter
-from service.api.grpc.call import Call, Context
+from service.api.grpc.call import Call, Context, answered, trailing
 from service.api.grpc.messages import MESSAGES, parameters_of, response_of, timings_of
 from service.errors import invalid_parameters
 from service.inference import Answer, Inference, Query
-from service.telemetry import Stages, Telemetry
+from service.telemetry import Telemetry
 
 SERVICE = "vitrail.v1.VisionService"
 
@@ -37,17 +37,18 @@ class VisionCalls:
 
     def _handler(self, task: Task, name: str) -> "grpc.RpcMethodHandler[Any, Any]":
         async def answer(request: Any, context: Context) -> bytes:
-            return await self._answer(task, request, context)
+            return await self._answer(f"{SERVICE}/{name}", task, request, context)
 
         # The answer is serialised where the time of it can be told.
         return grpc.unary_unary_rpc_method_handler(
             answer, request_deserializer=getattr(vision_pb2, f"{name}Request").FromString, response_serializer=None
         )
 
-    async def _answer(self, task: Task, request: Any, context: Context) -> bytes:
-        async with Call(context, self.telemetry, task, self.default_timeout_s) as call:
+    async def _answer(self, name: str, task: Task, request: Any, context: Context) -> bytes:
+        async with Call(context, self.telemetry, name, self.default_timeout_s, task) as call:
             media_type = _wanted_picture(request)
-            stages = Stages()
+            stages = call.account.stages
+            call.account.received_bytes = sum(map(len, request.images))
             query = Query(
                 task=task,
                 model=request.model or None,
@@ -57,12 +58,12 @@ class VisionCalls:
                 stages=stages,
                 metadata=call.metadata,
                 request_id=call.id,
+                priority=call.caller.priority,
             )
             answer = await self.inference.predict(query)
             data = await self._encode(query, answer, media_type)
-            answer.version_used.metrics.observe(stages, len(answer.results))
-            call.answered(answer)
-            context.set_trailing_metadata((("x-request-id", call.id), ("server-timing", stages.as_server_timing())))
+            answered(call.account, answer.version_used, answer.alias, len(answer.results), len(data))
+            context.set_trailing_metadata(trailing(call.id, stages, answer.stand_in))
             return data
 
     async def _encode(self, query: Query, answer: Answer, media_type: str | None) -> bytes:

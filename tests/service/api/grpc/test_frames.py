@@ -100,7 +100,7 @@ async def test_reading_stops_with_the_window(service: Running, channel: grpc.aio
 
 
 async def test_a_caller_who_leaves(service: Running, channel: grpc.aio.Channel) -> None:
-    """A cancelled stream ends the work for its frames."""
+    """A cancelled stream ends the work for its frames, and each is counted as cancelled."""
     held = service.engines["colours:2"]
     held.hold()
     call = method(channel, "StreamFrames")()
@@ -110,6 +110,10 @@ async def test_a_caller_who_leaves(service: Running, channel: grpc.aio.Channel) 
     call.cancel()
     await until(lambda: service.application.inference.in_flight == 0)
     assert call.cancelled()
+    labels = {"task": "classify", "reason": "cancelled", "transport": "grpc"}
+    count = service.application.telemetry.registry.get_sample_value
+    # The two frames, and the call itself.
+    await until(lambda: count("vitrail_rejections_total", labels) == 3)
 
 
 async def test_a_caller_who_does_not_read(tiny_repository: Any) -> None:
@@ -119,7 +123,8 @@ async def test_a_caller_who_does_not_read(tiny_repository: Any) -> None:
         await call.write(vision_pb2.StreamFramesRequest(start={"depth": {"encoding": vision_pb2.MAP_ENCODING_NPY}}))
         for frame in frames(*[picture(width=1200, height=1200)] * 20):
             await call.write(frame)
-        refusals = service.application.telemetry.rejections.labels(Task.DEPTH, ErrorKind.DEADLINE_EXCEEDED)
+        labels = (Task.DEPTH, ErrorKind.DEADLINE_EXCEEDED, "grpc")
+        refusals = service.application.telemetry.rejections.labels(*labels)
         await until(lambda: refusals._value.get() == 1)
         assert service.application.inference.in_flight == 0
         read = [answer async for answer in _until_the_end(call)]

@@ -254,9 +254,15 @@ async def test_requests_are_counted_like_others(service: Running, client: Client
     await refusal(client.infer("colours", [images_input(PRIMARIES[:, :4])]))
     text = (await service.client.get("/metrics")).text
     assert 'vitrail_images_total{model="colours",task="classify",version="2"} 3.0' in text
-    assert 'vitrail_requests_total{code="OK",model="colours",task="classify",version="2"} 1.0' in text
-    assert 'vitrail_requests_total{code="INVALID_ARGUMENT",model="",task="",version=""} 1.0' in text
-    assert 'vitrail_rejections_total{reason="invalid_parameters",task=""} 1.0' in text
+    series = (
+        'vitrail_requests_total{alias="stable",code="OK",model="colours",task="classify",transport="grpc",version="2"}'
+    )
+    assert f"{series} 1.0" in text
+    series = (
+        'vitrail_requests_total{alias="",code="INVALID_ARGUMENT",model="",task="classify",transport="grpc",version=""}'
+    )
+    assert f"{series} 1.0" in text
+    assert 'vitrail_rejections_total{reason="invalid_parameters",task="classify",transport="grpc"} 1.0' in text
 
 
 def numbers(*values: int) -> Any:
@@ -412,7 +418,8 @@ async def test_a_caller_who_leaves_frees_the_place(service: Running, stub: Stub)
     await until(lambda: service.application.inference.in_flight == 3)
     call.cancel()
     await until(lambda: service.application.inference.in_flight == 0)
-    assert 'vitrail_rejections_total{reason="cancelled",task=""} 1.0' in (await service.client.get("/metrics")).text
+    text = (await service.client.get("/metrics")).text
+    assert 'vitrail_rejections_total{reason="cancelled",task="classify",transport="grpc"} 1.0' in text
 
 
 NOT_OFFERED: dict[str, Callable[[Client], Any]] = {

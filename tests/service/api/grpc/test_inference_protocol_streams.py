@@ -48,8 +48,8 @@ async def all_of(answers: AsyncIterator[Any]) -> list[Any]:
 def taken(service: Running) -> float:
     """How many large requests were read, be they answered or refused."""
     telemetry = service.application.telemetry
-    answered = telemetry.requests.labels("restore", "double", "1", "OK")
-    return answered._value.get() + telemetry.rejections.labels("", "overloaded")._value.get()
+    answered = telemetry.requests.labels("restore", "double", "1", "stable", "OK", "grpc")
+    return answered._value.get() + telemetry.rejections.labels("restore", "overloaded", "grpc")._value.get()
 
 
 async def served_meanwhile(channel: grpc.aio.Channel, calls: int) -> None:
@@ -89,7 +89,7 @@ async def test_an_error_is_an_answer(service: Running, client: Client) -> None:
         assert result is None or result.as_numpy("probabilities").argmax() == 0
         assert expected in str(error)
     text = (await service.client.get("/metrics")).text
-    assert 'vitrail_requests_total{code="NOT_FOUND",model="",task="",version=""} 1.0' in text
+    assert 'vitrail_requests_total{alias="",code="NOT_FOUND",model="",task="",transport="grpc",version=""} 1.0' in text
 
 
 async def test_an_error_says_of_which_request_it_is(stub: Stub) -> None:
@@ -153,7 +153,7 @@ async def test_who_reads_nothing_for_long_is_left(tiny_repository: Path) -> None
     ):
         call = Stub(channel).ModelStreamInfer()
         writing = asyncio.create_task(write_all(call, [LARGE] * 2000))
-        rejections = service.application.telemetry.rejections.labels("", "deadline_exceeded")._value
+        rejections = service.application.telemetry.rejections.labels("", "deadline_exceeded", "grpc")._value
         await until(lambda: rejections.get() == 1)
         assert service.application.inference.in_flight == 0
         status, _ = await refusal(all_of(call))
@@ -170,7 +170,7 @@ async def test_a_cancelled_stream_frees_everything(service: Running, stub: Stub)
     call.cancel()
     await until(lambda: service.application.inference.in_flight == 0)
     text = (await service.client.get("/metrics")).text
-    assert 'vitrail_rejections_total{reason="cancelled",task=""} 1.0' in text
+    assert 'vitrail_rejections_total{reason="cancelled",task="",transport="grpc"} 1.0' in text
     assert service.engines["colours:2"].computed == 0
 
 

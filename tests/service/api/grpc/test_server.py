@@ -1,5 +1,7 @@
 """The gRPC server itself: limits, health, reflection, its end."""
 
+import asyncio
+
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -8,7 +10,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from contract.proto.vitrail.v1 import vision_pb2
 from service.api.grpc.server import AddressTaken
 from tests.doubles import until
-from tests.service.api.grpc.channel import method, open_channel
+from tests.service.api.grpc.channel import listen, method, open_channel
 from tests.service.running import Running, picture, running
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -37,6 +39,54 @@ async def test_not_healthy_while_draining(service: Running, channel: grpc.aio.Ch
         pass
     service.application.draining = True
     assert (await watched.read()).status == NOT_SERVING
+
+
+async def test_who_watches_and_reads_nothing_holds_nobody_up(service: Running) -> None:
+    """A caller whose window is shut keeps neither others from hearing of the end, nor the service from ending."""
+    host, port = (await listen(service)).split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(_watch_with_a_shut_window())
+    while (kind := await _frame(reader)) != _HEADERS:
+        if kind == _SETTINGS:
+            writer.write(_framed(_SETTINGS, _ACK, 0, b""))
+    async with open_channel(service) as channel, asyncio.timeout(10):
+        watched = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        while (await watched.read()).status != SERVING:
+            pass
+        service.application.draining = True
+        assert (await watched.read()).status == NOT_SERVING
+        await service.application.grpc.stop(0.1)
+    writer.close()
+
+
+_HEADERS, _SETTINGS, _ACK = 1, 4, 1
+
+
+def _framed(kind: int, flags: int, stream: int, content: bytes) -> bytes:
+    return len(content).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + content
+
+
+def _watch_with_a_shut_window() -> bytes:
+    """The beginning of a connection of HTTP/2 (RFC 9113) on which the server may send no data, and a call of Watch."""
+    told = {
+        ":method": "POST", ":scheme": "http", ":path": "/grpc.health.v1.Health/Watch", ":authority": "x",
+        "content-type": "application/grpc", "te": "trailers",
+    }  # fmt: skip
+    head = b"".join(bytes([0, len(name)]) + name.encode() + bytes([len(it)]) + it.encode() for name, it in told.items())
+    initial_window = (4).to_bytes(2) + (0).to_bytes(4)
+    return (
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+        + _framed(_SETTINGS, 0, 0, initial_window)
+        + _framed(_HEADERS, 4, 1, head)
+        + _framed(0, 1, 1, bytes(5))
+    )
+
+
+async def _frame(reader: asyncio.StreamReader) -> int:
+    """The kind of the next one; -1 for one that only acknowledges."""
+    head = await reader.readexactly(9)
+    await reader.readexactly(int.from_bytes(head[:3]))
+    return -1 if head[3] == _SETTINGS and head[4] & _ACK else head[3]
 
 
 async def test_not_healthy_without_models(tmp_path: "object") -> None:
