@@ -31,3 +31,12 @@ def keep_freed_memory(heaps: int) -> bool:
         return False
     wanted = ((_M_TRIM_THRESHOLD, _TRIM_BYTES), (_M_MMAP_THRESHOLD, _MMAP_BYTES), (_M_ARENA_MAX, heaps))
     return all(mallopt(name, value) for name, value in wanted)
+
+
+def give_back_freed_memory() -> bool:
+    """Give all that is free in the heaps back to the system, after large work; False where the C library cannot.
+
+    It takes some milliseconds and holds up who allocates meanwhile, so it is nothing for the way of a request.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
+    return trim is not None and bool(trim(0))

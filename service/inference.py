@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,11 +14,13 @@ from contract.preprocess import Geometry, Pixels, PreprocessSpec, preprocess
 from contract.task import Task
 from contract.tasks.definition import InvalidParameter, Parameters, TaskDefinition, UnusableOutput
 from contract.tasks.table import TASKS
+from service.admission import Admission, Permit
 from service.engines.base import Inferred
-from service.errors import ErrorKind, ServiceError, deadline_exceeded, invalid_parameters, overloaded
+from service.errors import ErrorKind, ServiceError, deadline_exceeded, invalid_parameters
 from service.registry.registry import NotResident, Registry
 from service.registry.routing import STABLE
 from service.registry.version import LoadedVersion, Resolved, Version
+from service.security.caller import Priority
 from service.telemetry import Stages, Telemetry
 
 
@@ -44,6 +45,8 @@ class Query:
     request_id: str = ""
     flow: Hashable | None = None
     """What all queries of one stream have in common: no flow takes the turns of the others. None: a flow of its own."""
+    priority: Priority = Priority.NORMAL
+    """Of the caller: the lower, the sooner it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class Answer:
     alias: str | None
     results: list[Any]
     version_used: LoadedVersion
+    stand_in: str = ""
+    """What answered because the version's engine was away; empty where that did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ class Prepared:
     geometry: Geometry
     decode_s: float
     preprocess_s: float
+    decoded_pixels: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +110,7 @@ class Inference:
         telemetry: Telemetry,
         workers: Executor,
         limits: DecodeLimits,
-        max_images_in_flight: int,
-        max_images_per_request: int,
+        admission: Admission,
         bring_back: Callable[[Version], Awaitable[None]],
     ) -> None:
         self._registry = registry
@@ -114,15 +119,13 @@ class Inference:
         self._telemetry = telemetry
         self._workers = workers
         self._limits = limits
-        self._max_in_flight = max_images_in_flight
-        self._max_images = max_images_per_request
-        self._in_flight = 0
+        self._admission = admission
 
     async def predict(self, query: Query) -> Answer:
         """Answer a query, or raise ServiceError; one bad image fails the whole query and is named."""
         resolved = await self.resolve(query.task, query.model, query.metadata, query.deadline)
         parameters = parse_parameters(TASKS[query.task], query.parameters)
-        with self.permit(len(query.images)):
+        with self._admission.permit(len(query.images), query.priority):
             try:
                 return await self._answer(query, resolved, parameters)
             except ServiceError as error:
@@ -147,6 +150,7 @@ class Inference:
             alias=resolved.alias,
             results=results,
             version_used=version,
+            stand_in=max(item.stand_in for item in inferred),
         )
 
     def instead(self, resolved: Resolved, error: ServiceError) -> Resolved | None:
@@ -175,34 +179,42 @@ class Inference:
             raise deadline_exceeded("the deadline passed while the model was brought into memory") from None
         return self._registry.resolve(task, model, metadata)
 
+    def task_of(self, model: str) -> Task | None:
+        """See `Registry.task_of`."""
+        return self._registry.task_of(model)
+
     @property
     def decode_limits(self) -> DecodeLimits:
         """The largest image that is decoded."""
         return self._limits
 
     @property
+    def telemetry(self) -> Telemetry:
+        """Where requests leave behind what happened."""
+        return self._telemetry
+
+    @property
+    def most_in_request(self) -> int:
+        """So many images a query may hold."""
+        return self._admission.max_images
+
+    @property
+    def most_in_flight(self) -> int:
+        """So many images are admitted at this moment."""
+        return self._admission.limit
+
+    @property
     def in_flight(self) -> int:
         """Images admitted and not yet answered."""
-        return self._in_flight
+        return self._admission.in_flight
 
-    @contextmanager
-    def permit(self, images: int) -> Iterator[None]:
-        """Admit so many images or refuse at once: without a permit nothing is decoded."""
-        if images == 0:
-            raise invalid_parameters("the request holds no image")
-        if images > self._max_images:
-            raise ServiceError(
-                ErrorKind.TOO_LARGE, f"the request holds {images} images; at most {self._max_images} are taken"
-            )
-        if self._in_flight + images > self._max_in_flight:
-            raise overloaded(f"{self._in_flight} images are being answered already; try again in a moment")
-        self._in_flight += images
-        self._telemetry.in_flight.set(self._in_flight)
-        try:
-            yield
-        finally:
-            self._in_flight -= images
-            self._telemetry.in_flight.set(self._in_flight)
+    def require_room(self, priority: Priority) -> None:
+        """ServiceError (overloaded) where a query would surely be refused: its images need not even be read."""
+        self._admission.require_room(priority)
+
+    def permit(self, images: int, priority: Priority = Priority.NORMAL) -> Permit:
+        """Admit so many images or refuse at once, see `Admission.permit`: without a permit nothing is decoded."""
+        return self._admission.permit(images, priority)
 
     async def preprocess_frame(self, frame: Pixels, spec: PreprocessSpec) -> Pixels:
         """A frame RGB uint8 [H, W, 3] as clips have it, uint8 [height, width, 3]: once, whatever clips it is in."""
@@ -212,18 +224,22 @@ class Inference:
         begun = time.monotonic()
         loop = asyncio.get_running_loop()
 
-        def start(image: bytes | Pixels) -> asyncio.Future[Prepared]:
-            return loop.run_in_executor(self._workers, prepare, image, spec, self._limits, query.deadline)
-
-        if len(query.images) == 1:
+        # Frames need no decoding: a thread for each would cost more than it gains.
+        if len(query.images) == 1 or not any(isinstance(image, bytes) for image in query.images):
             try:
                 # The future gets no name: through this frame its error would refer to itself, and keep the image's
                 # bytes until the garbage collector comes by.
-                prepared = [await start(query.images[0])]
+                prepared = await loop.run_in_executor(self._workers, _prepare_in_turn, query, spec, self._limits)
             except (InvalidImage, ImageTooLarge) as error:
                 raise _image_error(error, 0) from error
         else:
-            prepared = await _all_or_first_failure([start(data) for data in query.images])
+            prepared = await _all_or_first_failure(
+                [
+                    loop.run_in_executor(self._workers, prepare, image, spec, self._limits, query.deadline)
+                    for image in query.images
+                ]
+            )
+        self._telemetry.count_pixels(query.task, sum(item.decoded_pixels for item in prepared))
         elapsed = time.monotonic() - begun
         decode_s, preprocess_s = sum(p.decode_s for p in prepared), sum(p.preprocess_s for p in prepared)
         # Several workers may have shared the work: then its stages are shown as shares of the time that passed.
@@ -312,14 +328,19 @@ def prepare(image: bytes | Pixels, spec: PreprocessSpec, limits: DecodeLimits, d
         return _clip(image, spec)
     if isinstance(image, bytes):
         pixels = decode(image, limits, trimap=spec.trimap)
+        decoded_pixels = pixels.shape[0] * pixels.shape[1]
     elif spec.trimap:
         raise InvalidImage("the model wants a trimap as the alpha channel, and a video's frame has none")
     else:
-        pixels = image
+        pixels, decoded_pixels = image, 0
     decoded = time.monotonic()
     ready, geometry = preprocess(pixels, spec)
     done = time.monotonic()
-    return Prepared(ready, geometry, decoded - begun, done - decoded)
+    return Prepared(ready, geometry, decoded - begun, done - decoded, decoded_pixels)
+
+
+def _prepare_in_turn(query: Query, spec: PreprocessSpec, limits: DecodeLimits) -> list[Prepared]:
+    return [prepare(image, spec, limits, query.deadline) for image in query.images]
 
 
 def _clip(frames: bytes | Pixels, spec: PreprocessSpec) -> Prepared:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from contract.preprocess import Pixels
 from contract.tasks.definition import Outputs
+from service.errors import ErrorKind, ServiceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,15 @@ class Inferred:
     compute_s: float
     """Seconds that the batch took in which the image was."""
     batch_size: int
+    stand_in: str = ""
+    """What answered because the engine was away; empty where the engine did."""
+
+
+class EngineAway(ServiceError):
+    """Nothing that runs the engine can be reached, so somebody else may be asked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorKind.ENGINE_UNAVAILABLE, message, retry_after_s=1)
 
 
 class Engine(Protocol):

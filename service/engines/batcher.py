@@ -16,6 +16,7 @@ from contract.preprocess import Pixels
 from service.engines.base import Engine, Inferred
 from service.engines.fair_queue import FairQueue, Place
 from service.errors import ErrorKind, ServiceError, deadline_exceeded, engine_unavailable, overloaded
+from service.telemetry.tracing import CURRENT, Trace
 
 
 @dataclass(slots=True, eq=False)
@@ -26,30 +27,48 @@ class _Entry:
     deadline: float | None
     arrived: float
     answer: asyncio.Future[Inferred]
+    trace: Trace | None
 
 
 @dataclass(frozen=True, slots=True)
-class BatcherGauges:
+class Batch:
+    """A batch that has run."""
+
+    size: int
+    waits_s: Sequence[float]
+    """Of each image, from its arrival to the batch's run."""
+    begun: float
+    """By `time.monotonic`."""
+    compute_s: float
+    wasted_s: float
+    """Of that, the share of images whose callers had left before it ended."""
+    traces: Sequence[Trace]
+    """Of the requests in it that are traced."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatcherEvents:
     """What a batcher tells about itself, as it happens."""
 
-    batch: Callable[[int], None]
+    sent: Callable[[int], None]
     """A batch of this size was sent."""
     depth: Callable[[int], None]
     """So many images wait."""
+    ran: Callable[[Batch], None]
 
     @classmethod
     def silent(cls) -> Self:
         """Nobody listens."""
-        return cls(batch=lambda _: None, depth=lambda _: None)
+        return cls(sent=lambda _: None, depth=lambda _: None, ran=lambda _: None)
 
 
 class Batcher:
     """An Engine around an Engine; images of all callers share its batches."""
 
-    def __init__(self, engine: Engine, max_queue: int, gauges: BatcherGauges | None = None) -> None:
+    def __init__(self, engine: Engine, max_queue: int, events: BatcherEvents | None = None) -> None:
         self._engine = engine
         self._max_queue = max_queue
-        self._gauges = gauges or BatcherGauges.silent()
+        self._events = events or BatcherEvents.silent()
         self._waiting: FairQueue[_Entry] = FairQueue()
         self._running: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -79,8 +98,8 @@ class Batcher:
             self._forget_the_dead()
         if len(self._waiting) + len(images) > self._max_queue:
             raise overloaded(f"{len(self._waiting)} images wait for this model already; try again in a moment")
-        loop, now = asyncio.get_running_loop(), time.monotonic()
-        entries = [_Entry(image, deadline, now, loop.create_future()) for image in images]
+        loop, now, trace = asyncio.get_running_loop(), time.monotonic(), CURRENT.get()
+        entries = [_Entry(image, deadline, now, loop.create_future(), trace) for image in images]
         for entry in entries:
             self._waiting.put(entry, flow)
         self._dispatch()
@@ -109,11 +128,11 @@ class Batcher:
     def _dispatch(self) -> None:
         """Start as many batches as the engine has free places."""
         while len(self._running) < self._engine.concurrency and (batch := self._next_batch()):
-            self._gauges.batch(len(batch))
+            self._events.sent(len(batch))
             task = asyncio.create_task(self._run(batch))
             self._running.add(task)
             task.add_done_callback(partial(self._finished, batch))
-        self._gauges.depth(len(self._waiting))
+        self._events.depth(len(self._waiting))
 
     def _finished(self, batch: list[_Entry], task: asyncio.Task[None]) -> None:
         """Make room for the next batch; whatever befell this one, nobody is left waiting for it."""
@@ -154,7 +173,15 @@ class Batcher:
         answers = await self._engine.infer([entry.image for entry in batch], latest)
         if len(answers) != len(batch):
             raise ServiceError(ErrorKind.INTERNAL, f"the engine gave {len(answers)} answers to {len(batch)} images")
+        waits_s, wasted = [], 0
         for entry, answer in zip(batch, answers, strict=True):
-            if not entry.answer.done():
-                waited = begun - entry.arrived + answer.queue_s
-                entry.answer.set_result(Inferred(answer.outputs, waited, answer.compute_s, answer.batch_size))
+            waited_s = begun - entry.arrived + answer.queue_s
+            waits_s.append(waited_s)
+            if entry.answer.done():
+                wasted += 1
+            else:
+                entry.answer.set_result(Inferred(answer.outputs, waited_s, answer.compute_s, answer.batch_size))
+        compute_s = answers[0].compute_s
+        traces = [entry.trace for entry in batch if entry.trace is not None]
+        started = begun + answers[0].queue_s
+        self._events.ran(Batch(len(batch), waits_s, started, compute_s, compute_s * wasted / len(batch), traces))

@@ -136,8 +136,9 @@ async def test_a_cancelled_request_gives_its_permit_back(narrow: Running) -> Non
     callers = [asyncio.create_task(inference.predict(query(colour))) for colour in (RED, GREEN)]
     await until(lambda: engine.arrived == 2)
     waiting = asyncio.create_task(inference.predict(query(BLUE)))
-    queue_depth = narrow.application.telemetry.of_version("classify", "colours", 2).queue_depth
-    await until(lambda: queue_depth._value.get() == 1)
+    version = narrow.application.registry.aliased("colours")
+    assert version is not None
+    await until(lambda: version.metrics.waiting == 1)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting

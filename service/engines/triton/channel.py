@@ -14,6 +14,7 @@ from grpc.aio import AioRpcError
 from tritonclient.grpc import service_pb2, service_pb2_grpc  # type: ignore[import-untyped]
 
 from service.engines.triton.errors import Cause, Failure
+from service.telemetry.tracing import CURRENT
 
 T = TypeVar("T")
 
@@ -86,7 +87,9 @@ class TritonChannel:
 
     async def infer(self, request: Any, timeout_s: float) -> Any:
         """ModelInferRequest → ModelInferResponse. Cancelling the task that awaits this cancels the call in Triton."""
-        return await _answer(next(self._turns).ModelInfer, request, timeout=timeout_s)
+        trace = CURRENT.get()
+        metadata = None if trace is None else tuple(trace.headers().items())
+        return await _answer(next(self._turns).ModelInfer, request, timeout=timeout_s, metadata=metadata)
 
 
 async def _answer(call: Callable[..., Awaitable[T]], request: Any, **options: Any) -> T:

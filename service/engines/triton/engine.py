@@ -10,7 +10,7 @@ from tritonclient.grpc import service_pb2  # type: ignore[import-untyped]
 
 from contract.preprocess import Pixels
 from contract.tasks.definition import Outputs
-from service.engines.base import Inferred
+from service.engines.base import EngineAway, Inferred
 from service.engines.triton.errors import SURELY_NOT_EXECUTED, Failure
 from service.engines.triton.patience import Patience
 from service.engines.triton.replica import Replica
@@ -140,7 +140,7 @@ class TritonEngine:
         name = self._card.name
         replica = self._fleet.next(name, self._card.version, ())
         if replica is None:
-            raise engine_unavailable(f"no Triton that serves {name} can be reached; try again in a moment")
+            raise EngineAway(f"no Triton that serves {name} can be reached; try again in a moment")
         tried: list[Replica] = []
         while True:
             begun = time.monotonic()

@@ -6,6 +6,7 @@ from enum import Enum, auto
 from grpc import StatusCode
 from grpc.aio import AioRpcError
 
+from service.engines.base import EngineAway
 from service.errors import ErrorKind, ServiceError, deadline_exceeded, engine_unavailable, overloaded
 
 
@@ -90,10 +91,12 @@ class Failure(Exception):
                 return deadline_exceeded("the deadline passed before the model had answered")
             case Cause.REJECTED:
                 return ServiceError(ErrorKind.INVALID_PARAMETERS, f"the engine does not take this input for {model}")
-            case Cause.FAILED | Cause.STUB_DEAD:
+            case Cause.FAILED:
                 return engine_unavailable(f"the engine of {model} failed on a batch")
+            case Cause.STUB_DEAD:
+                return EngineAway(f"the engine of {model} failed on a batch")
             case _:
-                return engine_unavailable(f"the engine of {model} cannot be reached; try again in a moment")
+                return EngineAway(f"the engine of {model} cannot be reached; try again in a moment")
 
 
 _PATH = re.compile(r"(?:/[\w.@+-]+)+/")

@@ -15,8 +15,15 @@ class TritonEvents:
     """A request was sent to another replica; why, in one word."""
     repaired: Callable[[str], None]
     """This model had been lost or had broken on a replica, and was loaded anew."""
+    left: Callable[[str], None]
+    """This address stands for no replica any more."""
 
     @classmethod
     def silent(cls) -> Self:
         """Nobody listens."""
-        return cls(replica=lambda _address, _up: None, retried=lambda _cause: None, repaired=lambda _model: None)
+        return cls(
+            replica=lambda _address, _up: None,
+            retried=lambda _cause: None,
+            repaired=lambda _model: None,
+            left=lambda _address: None,
+        )

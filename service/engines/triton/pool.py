@@ -191,6 +191,11 @@ class TritonPool:
                 self._replicas[address] = replica
                 replica.start()
         for address in set(self._replicas) - set(found):
-            task = asyncio.create_task(self._replicas.pop(address).close())
+            task = asyncio.create_task(self._leave(address, self._replicas.pop(address)))
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
+
+    async def _leave(self, address: str, replica: Replica) -> None:
+        await replica.close()
+        if address not in self._replicas:
+            self._events.left(address)

@@ -157,6 +157,9 @@ class Replica:
         except Failure as failure:
             if self._breaker.failed(time.monotonic()):
                 self._opened(failure)
+            elif failure.cause is Cause.LATE:
+                # The look has taken its time already: one that hangs is to be known before its callers' deadlines.
+                self._wake.set()
             return
         self._breaker.succeeded()
         for name, before in loaded.items():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from contract.preprocess import Pixels
 from service.engines.base import Inferred
-from service.engines.batcher import Batcher, BatcherGauges
+from service.engines.batcher import Batch, Batcher, BatcherEvents
 from service.engines.onnx import OnnxEngine
 from service.errors import ErrorKind, ServiceError
 from tests.doubles import BrokenEngine, EchoEngine, GatedEngine, ShortEngine, settle, tagged_image
@@ -272,16 +272,33 @@ async def test_closing_finishes_what_waits_and_then_refuses() -> None:
     assert refused.value.kind is ErrorKind.ENGINE_UNAVAILABLE
 
 
-async def test_gauges_tell_batches_and_depth() -> None:
+async def test_events_tell_batches_and_depth() -> None:
     """Every batch is counted with its size, and the depth returns to none."""
     sizes: list[int] = []
     depths: list[int] = []
-    batcher = Batcher(EchoEngine(batch_sizes=(1, 2)), 10, BatcherGauges(batch=sizes.append, depth=depths.append))
+    ran: list[Batch] = []
+    batcher = Batcher(EchoEngine(batch_sizes=(1, 2)), 10, BatcherEvents(sizes.append, depths.append, ran.append))
     await asyncio.gather(*(ask(batcher, number) for number in range(5)))
     await settle()
     assert sum(sizes) == 5
+    assert [batch.size for batch in ran] == sizes == [len(batch.waits_s) for batch in ran]
     assert max(depths) > 0
     assert depths[-1] == 0
+
+
+async def test_work_for_callers_who_have_left_is_told_as_wasted() -> None:
+    """Of a batch of two, one of whose callers has left while it ran, half of the time was for nobody."""
+    ran: list[Batch] = []
+    engine = GatedEngine((1, 2))
+    batcher = Batcher(engine, 10, BatcherEvents(lambda _: None, lambda _: None, ran.append))
+    blocker, leaver, stayer = (asyncio.create_task(ask(batcher, number)) for number in range(3))
+    await settle()
+    await engine.release(1)
+    leaver.cancel()
+    await engine.release()
+    assert await blocker == [0]
+    assert await stayer == [2]
+    assert [(batch.size, batch.wasted_s) for batch in ran] == [(1, 0), (2, ran[1].compute_s / 2)]
 
 
 async def test_a_stream_with_many_frames_waiting_does_not_hold_up_a_caller() -> None:

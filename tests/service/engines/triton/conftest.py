@@ -62,7 +62,10 @@ class Happenings:
         self.retries: list[str] = []
         self.repairs: list[str] = []
         self.events = TritonEvents(
-            lambda address, up: self.ups.append((address, up)), self.retries.append, self.repairs.append
+            lambda address, up: self.ups.append((address, up)),
+            self.retries.append,
+            self.repairs.append,
+            lambda _address: None,
         )
 
 
