@@ -1,0 +1,27 @@
+"""What Helm prints after an installation: how to ask, and what is open or missing."""
+
+from typing import Any
+
+import pytest
+
+from tests.helm.chart import merged, nested, render
+from tests.helm.switches import CLIENTS
+
+NOTES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("nobody needs a key", {}, nested("security.keys.secret", "keys")),
+    ("helm test has none", nested("security.keys.secret", "keys"), nested("tests.keySecret", "key")),
+    ("only pods of this namespace", {}, CLIENTS),
+    ("networkPolicy is off", nested("networkPolicy.enabled", False), nested("networkPolicy.enabled", True)),
+    ("known only to the replica that took it", {}, nested("service.sessionAffinity", "ClientIP")),
+    ("While it is empty no gateway is ready", {}, nested("build.enabled", True)),
+    ("Models are built by Jobs", nested("build.enabled", True), nested("build.enabled", False)),
+    ("rollout status deployment/demo-vitrail", {}, nested("videos.persistent", True)),
+    ("curl http://127.0.0.1", {}, nested("security.tls.secret", "tls")),
+]
+
+
+@pytest.mark.parametrize(("says", "where", "unless"), NOTES, ids=[says for says, _, _ in NOTES])
+def test_a_note(says: str, where: dict[str, Any], unless: dict[str, Any]) -> None:
+    """It is said where it holds, and not where it does not."""
+    assert says in render(where).notes
+    assert says not in render(merged(where, unless)).notes
