@@ -77,7 +77,7 @@ def main() -> None:
     if shutil.which("wrk") is None:
         sys.exit("the load is made by wrk, which is not here; install it (Debian: apt-get install wrk)")
     files = photographs(CACHE / "photographs")
-    repository = _repository(arguments.models)
+    repository = tried_models(arguments.models)
     results: dict[str, tuple[Service, list[Load]]] = {}
     with Progress(console=Console(stderr=True)) as progress:
         for model in arguments.models:
@@ -93,7 +93,7 @@ def main() -> None:
     json.dump({m: [asdict(s), [asdict(x) for x in loads]] for m, (s, loads) in results.items()}, sys.stdout, indent=1)
 
 
-def _repository(models: list[str]) -> Path:
+def tried_models(models: list[str]) -> Path:
     """A repository with just these models; the tiny one has random weights, for only its speed is of interest."""
     repository = CACHE / "repository"
     for model in models:
@@ -107,14 +107,14 @@ def _repository(models: list[str]) -> Path:
 
 @contextlib.contextmanager
 def serving(
-    repository: Path, model: str, image: Path, options: list[str]
+    repository: Path, model: str, image: Path, options: list[str], module: str = "service"
 ) -> Iterator[tuple[str, psutil.Process, float]]:
     """A running service, its process, and the seconds from launch to its first right answer."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     ports = ["--port", str(port), "--grpc-port", "0"]
-    command = [sys.executable, "-m", "service", "--repository", str(repository), *ports, *options]
+    command = [sys.executable, "-m", module, "--repository", str(repository), *ports, *options]
     url = f"http://127.0.0.1:{port}/v1/classify?model={model}"
     begun = time.perf_counter()
     with subprocess.Popen(command, env={**os.environ, "VITRAIL_LOG_LEVEL": "warning"}) as service:
@@ -142,13 +142,10 @@ def _load(
     url: str, model: str, process: psutil.Process, callers: int, seconds: float, repository: Path, files: list[Path]
 ) -> Load:
     before = _ceiling(repository / model / "1", files[0].parent, seconds / 2)
-    cpu = _cpu_s(process)
-    command = ["wrk", "--threads", "1", "--connections", str(callers), "--duration", f"{round(seconds)}s"]
-    command += ["--timeout", "30s", "--script", str(ROOT / "post.lua"), url, "--", *map(str, files)]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    cpu = _cpu_s(process) - cpu
+    cpu = cpu_s(process)
+    told = asked(url, callers, seconds, files)
+    cpu = cpu_s(process) - cpu
     after = _ceiling(repository / model / "1", files[0].parent, seconds / 2)
-    told = json.loads(printed.rpartition("JSON ")[2])
     return Load(
         callers=callers,
         requests_per_s=told["requests"] / told["seconds"],
@@ -161,6 +158,15 @@ def _load(
     )
 
 
+def asked(url: str, callers: int, seconds: float, files: list[Path]) -> dict[str, float]:
+    """What ``wrk`` saw: requests, seconds, p50_ms, p95_ms, p99_ms, errors."""
+    command = ["wrk", "--threads", "1", "--connections", str(callers), "--duration", f"{round(seconds)}s"]
+    command += ["--timeout", "30s", "--script", str(ROOT / "post.lua"), url, "--", *map(str, files)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    told: dict[str, float] = json.loads(printed.rpartition("JSON ")[2])
+    return told
+
+
 def _ceiling(version: Path, folder: Path, seconds: float) -> dict[str, float]:
     threads = len(os.sched_getaffinity(0))
     command = [sys.executable, "-m", "benchmarks.ceiling", str(version), str(folder)]
@@ -170,7 +176,7 @@ def _ceiling(version: Path, folder: Path, seconds: float) -> dict[str, float]:
     return measured
 
 
-def _cpu_s(process: psutil.Process) -> float:
+def cpu_s(process: psutil.Process) -> float:
     """User and system seconds of the process and its children."""
     times = [member.cpu_times() for member in [process, *process.children(recursive=True)]]
     return sum(time.user + time.system for time in times)

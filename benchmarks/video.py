@@ -36,7 +36,7 @@ CARD = ROOT.parent / "tests" / "import_cards" / "yolox_nano.yaml"
 JUGGLER = ASSETS / "video" / "sam2_05_juggle.mp4"
 STREET = ASSETS / "video" / "mmdet_demo_street.mp4"
 AVI = ASSETS / "video" / "mmaction2_test.avi"
-REPEATS = 2
+REPEATS = 4
 """Of the juggler, for the throughput: about 20 seconds of 1280 x 720."""
 WAYS: dict[str, dict[str, Any]] = {
     "each frame": {},

@@ -27,7 +27,8 @@ A video of 1280 x 720 pixels. The **ceiling** is a pipeline of bare threads in o
 {processors} convert to RGB, preprocess, and run the session with one thread each, in batches of {batch}; of four such
 ways it was the quickest here. It does less than a job: no result is made of the outputs, no track, no line. It is
 measured before and after each job; of {rounds} rounds the one with the median ratio is shown. A job's time is from
-`started` to `finished`; its CPU time is the service's, from the first byte of the upload on.
+`started` to `finished`, and its caller looks at it once a second; its CPU time is the service's, from the first byte of
+the upload on.
 
 | | frames/s | ceiling's | **ratio** | all rounds | CPU ms/frame | ceiling's |
 |---|---|---|---|---|---|---|

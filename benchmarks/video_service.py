@@ -18,6 +18,8 @@ import psutil
 
 _START_S = 60.0
 _LOOK_S = 0.05
+_ASK_S = 1.0
+"""Between two looks at a job: each costs the service, and the processors that it shares, some milliseconds."""
 _ENDED = ("done", "failed", "cancelled")
 _TIMEOUT = httpx.Timeout(60.0)
 
@@ -79,7 +81,7 @@ class VideoService:
     def ended(self, job_id: str) -> dict[str, Any]:
         """A job's status at its end, which must be a good one."""
         while (status := self.status(job_id))["state"] not in _ENDED:
-            time.sleep(_LOOK_S)
+            time.sleep(_ASK_S)
         if status["state"] != "done":
             raise RuntimeError(f"the job {status['state']}: {status['error']}")
         return status
