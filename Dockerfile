@@ -44,10 +44,19 @@ RUN mkdir contract service build_engines \
 FROM installer AS gateway-libraries
 # The extra of pyproject.toml that brings ONNX Runtime: cpu, or gpu on a BASE with NVIDIA's libraries.
 ARG DEVICE=cpu
-# What is removed at the end are the wheels' own tests (28 MB) and the symbols of their modules (78 MB).
+COPY requirements requirements
+# Of the files that the list names by their hashes, and of no others; gpu has no list, for its libraries come from
+# NVIDIA's own index. What is removed at the end are the wheels' own tests (28 MB) and the symbols of their modules
+# (78 MB).
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.pem \
-    /opt/pip/bin/pip --python /opt/vitrail/bin/python install --no-compile ".[${DEVICE}]" \
-    && /opt/pip/bin/pip --python /opt/vitrail/bin/python uninstall --yes vitrail \
+    if [ -f "requirements/gateway-${DEVICE}.txt" ]; \
+    then \
+        /opt/pip/bin/pip --python /opt/vitrail/bin/python install --no-compile --no-deps --only-binary :all: \
+            --require-hashes --requirement "requirements/gateway-${DEVICE}.txt"; \
+    else \
+        /opt/pip/bin/pip --python /opt/vitrail/bin/python install --no-compile ".[${DEVICE},otel,jwt]" \
+        && /opt/pip/bin/pip --python /opt/vitrail/bin/python uninstall --yes vitrail; \
+    fi \
     && find /opt/vitrail/lib -type d -name tests -prune -exec rm -r {} + \
     && find /opt/vitrail/lib -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
 # Bytecode only of what is imported at the start and at the first drawing: 24 MB instead of 97, and as quick.
