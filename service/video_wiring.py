@@ -14,7 +14,7 @@ from service.settings import Settings
 from service.telemetry import Telemetry
 from service.url_policy import UrlPolicy
 from service.video.download import Download
-from service.video.job import Job, JobState
+from service.video.job import Job
 from service.video.job_events import JobEvents
 from service.video.job_limits import JobLimits
 from service.video.jobs import Jobs
@@ -22,6 +22,7 @@ from service.video.live_events import StreamEvents
 from service.video.live_limits import LiveLimits
 from service.video.opening import VideoOptions
 from service.video.patient_inference import Patience
+from service.video.pinned_transport import PinnedTransport
 from service.video.pipeline import VideoWork
 from service.video.probe import Probe
 from service.video.streams import Streams
@@ -56,7 +57,7 @@ class VideoJobs:
         links: Callable[[Job], Mapping[str, Any]],
     ) -> None:
         self._folder = settings.videos
-        self._webhook = Webhook(policy.check, links)
+        self._webhook = Webhook(policy.check, links, transport=PinnedTransport(policy.address))
         limits = JobLimits(
             running=settings.video_jobs,
             waiting=settings.video_queue,
@@ -70,11 +71,8 @@ class VideoJobs:
         patience = Patience(busy_from=min(Patience().busy_from, half))
         work = VideoWork(inference, video_options(settings), patience, most_frames=half)
         self.jobs = Jobs(settings.videos, work, limits, events=_events(telemetry), webhook=self._webhook)
-        telemetry.video_jobs_now.labels(JobState.QUEUED).set_function(lambda: self.jobs.waiting)
-        telemetry.video_jobs_now.labels(JobState.RUNNING).set_function(lambda: self.jobs.running)
-        telemetry.video_disk.set_function(lambda: self.jobs.disk_bytes)
         self.probe = Probe(video_options(settings))
-        self.download = Download(policy.check)
+        self.download = Download(policy.check, transport=PinnedTransport(policy.address))
         self._closed: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -98,13 +96,9 @@ class VideoJobs:
 
 
 def _events(telemetry: Telemetry) -> JobEvents:
-    def frames(processed: int, carried: int) -> None:
-        telemetry.video_frames.labels("processed").inc(processed)
-        telemetry.video_frames.labels("carried").inc(carried)
-
     return JobEvents(
         entered=lambda state: telemetry.video_jobs.labels(state).inc(),
-        frames=frames,
+        frames=telemetry.video_done,
         retried=telemetry.video_retries.inc,
         removed=telemetry.video_removed.inc,
         webhook=lambda taken: telemetry.webhooks.labels("taken" if taken else "failed").inc(),
@@ -116,19 +110,13 @@ def live_streams(
 ) -> Streams:
     """The live streams of a service."""
     limits = LiveLimits(streams=settings.max_streams, streams_per_owner=settings.max_streams_per_caller)
-    streams = Streams(inference, live_options(settings), limits, policy, workers, events=_stream_events(telemetry))
-    telemetry.streams_now.set_function(lambda: streams.running)
-    return streams
+    return Streams(inference, live_options(settings), limits, policy, workers, events=_stream_events(telemetry))
 
 
 def _stream_events(telemetry: Telemetry) -> StreamEvents:
-    def frames(processed: int, carried: int, dropped: int) -> None:
-        for outcome, count in (("processed", processed), ("carried", carried), ("dropped", dropped)):
-            telemetry.stream_frames.labels(outcome).inc(count)
-
     return StreamEvents(
         entered=lambda state: telemetry.streams.labels(state).inc(),
-        frames=frames,
+        frames=telemetry.stream_done,
         reconnected=telemetry.stream_reconnections.inc,
-        lag=telemetry.stream_lag.observe,
+        lag=telemetry.lagged,
     )

@@ -42,6 +42,8 @@ async def classify_clips(
     Where the version is replaced by one that takes other clips or knows other classes, this ends as if the engine was
     lost: the work is begun again with that one, behind its last line.
     """
+    # A line is of a window: whether a frame was in any, it does not tell.
+    progress.skips = False
     version = await asking.version()
     progress.known(model=model_of(version))
     asked = parse_parameters(version.task, request.parameters)

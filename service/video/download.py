@@ -28,12 +28,19 @@ class DownloadLimits:
 class Download:
     """Fetches videos; follows no redirect, for the policy has not seen where it leads."""
 
-    def __init__(self, allowed: Callable[[str], None], limits: DownloadLimits | None = None) -> None:
+    def __init__(
+        self,
+        allowed: Callable[[str], None],
+        limits: DownloadLimits | None = None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         """No connection is opened yet.
 
         Args:
             allowed: The policy: raises ServiceError for an address that must not be called.
             limits: How long it may take.
+            transport: What makes connections; None: the usual one, to wherever a name leads.
         """
         self._allowed = allowed
         self._limits = limits or DownloadLimits()
@@ -43,6 +50,7 @@ class Download:
         self._client = httpx.AsyncClient(
             follow_redirects=False,
             trust_env=False,
+            transport=transport,
             timeout=timeout,
             headers={"Accept-Encoding": "identity"},
             cookies=no_cookies(),

@@ -18,8 +18,8 @@ from service.video.opening import InvalidVideo, SourceUnavailable, VideoOptions,
 from service.video.sampling import Decision, Sampler
 from service.video.source import VideoInfo, VideoSource
 
-_AHEAD = 2
-"""Frames that are decoded before somebody takes them."""
+_AHEAD, _GROUPS_AHEAD = 2, 1
+"""Frames, or groups of several, that are decoded before somebody takes them."""
 _DROPPED_AT_ONCE = 32
 """Frames without a result that are passed over before the progress hears of them."""
 
@@ -44,10 +44,10 @@ class FeedStart:
 
 
 class FrameFeed:
-    """``async with`` it, then iterate once. At its end nothing is left: no thread, no file.
+    """``async with`` it, then iterate once, or ask for `several`. At its end nothing is left: no thread, no file.
 
-    At most two frames are decoded ahead; of those that have no result only the last of some is given, unless pixels are
-    wanted of all.
+    At most two frames are decoded ahead, or one group; of those that have no result only the last of some is given,
+    unless pixels are wanted of all.
 
     Raises:
         ServiceError: invalid_video where it is no video; too_large.
@@ -67,10 +67,12 @@ class FrameFeed:
         self._path, self._options, self._sampler = path, options, sampler
         self._start, self._processed_from, self._all_pixels = start or FeedStart(), processed_from, all_pixels
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="video")
-        self._ahead: deque[asyncio.Future[SampledFrame | None]] = deque()
+        self._ahead: deque[asyncio.Future[list[SampledFrame]]] = deque()
         self._source: VideoSource | None = None
         self._frames: Iterator[Frame] = iter(())
         self._interrupted = False
+        self._failure: ServiceError | None = None
+        """What came behind frames that were good."""
 
     async def __aenter__(self) -> Self:
         try:
@@ -99,13 +101,17 @@ class FrameFeed:
         return self
 
     async def __anext__(self) -> SampledFrame:
-        loop = asyncio.get_running_loop()
-        while len(self._ahead) <= _AHEAD:
-            self._ahead.append(loop.run_in_executor(self._pool, self._next))
-        frame = await self._ahead.popleft()
-        if frame is None:
+        frames = await self.several(1)
+        if not frames:
             raise StopAsyncIteration
-        return frame
+        return frames[0]
+
+    async def several(self, most: int) -> list[SampledFrame]:
+        """The next frames; none at the end. They come from their thread together, which is cheaper than one by one."""
+        loop = asyncio.get_running_loop()
+        while len(self._ahead) <= (_AHEAD if most == 1 else _GROUPS_AHEAD):
+            self._ahead.append(loop.run_in_executor(self._pool, self._next_several, most))
+        return await self._ahead.popleft()
 
     @property
     def _opened(self) -> VideoSource:
@@ -140,6 +146,22 @@ class FrameFeed:
         self._frames = iter(())
         if self._source is not None:
             self._source.close()
+
+    def _next_several(self, most: int) -> list[SampledFrame]:
+        """The next frames, in the thread; fewer before a stretch without results, and at the end."""
+        if self._failure is not None:
+            raise self._failure
+        frames: list[SampledFrame] = []
+        try:
+            while len(frames) < most and (frame := self._next()) is not None:
+                frames.append(frame)
+                if frame.decision is Decision.DROP:
+                    break
+        except ServiceError as error:
+            if not frames:
+                raise
+            self._failure = error
+        return frames
 
     def _next(self) -> SampledFrame | None:
         """The next frame that somebody wants, in the thread; None at the end."""

@@ -53,6 +53,8 @@ class Job:
     error_message: str | None = None
     attempts: int = 0
     """How often a service began it and did not end it in order."""
+    owner: str = ""
+    """Whose it is; empty where nobody was asked who they are."""
     idempotency_key: str | None = None
     request_hash: str = ""
     """Of the request and the file's content."""

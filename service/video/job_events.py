@@ -13,8 +13,8 @@ class JobEvents:
 
     entered: Callable[[JobState], None]
     """A job has come into this state."""
-    frames: Callable[[int, int], None]
-    """So many results were written: given by a model, carried over from the frame before."""
+    frames: Callable[[int, int, int], None]
+    """So many frames are done: given to a model, carried over from the frame before, skipped without a result."""
     retried: Callable[[], None]
     """The engine was lost in the middle of a job, which goes on from its last result."""
     removed: Callable[[int], None]
@@ -27,7 +27,7 @@ class JobEvents:
         """Nobody listens."""
         return cls(
             entered=lambda _state: None,
-            frames=lambda _processed, _carried: None,
+            frames=lambda _processed, _carried, _skipped: None,
             retried=lambda: None,
             removed=lambda _size: None,
             webhook=lambda _told: None,

@@ -42,7 +42,8 @@ CREATE TABLE jobs (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX jobs_by_state ON jobs (state, finished_s);
 """
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_OWNER = "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT ''"
+MIGRATIONS: tuple[str, ...] = (_FIRST, _OWNER)
 """Step n leads from version n to version n + 1; what has been released is never edited."""
 
 _COLUMNS = tuple(field.name for field in fields(Job))
@@ -107,12 +108,18 @@ class JobStore:
         found = await self._call(self._select, "WHERE id = ?", (job_id,))
         return found[0] if found else None
 
-    async def page(self, limit: int, *, before: str | None = None, state: JobState | None = None) -> list[Job]:
-        """The newest first, up to ``limit``; ``before`` is the id of the last one that the caller has seen."""
+    async def page(
+        self, limit: int, *, before: str | None = None, state: JobState | None = None, owner: str | None = None
+    ) -> list[Job]:
+        """The newest first, up to ``limit``; ``before`` is the id of the last one that the caller has seen.
+
+        ``owner`` is whose they are; None: everybody's.
+        """
         if limit < 1:
             raise invalid_parameters(f"limit is {limit}; it must be 1 or more")
-        where = "WHERE (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR state = ?2) ORDER BY id DESC LIMIT ?3"
-        return await self._call(self._select, where, (before, state, limit))
+        wanted = "(?1 IS NULL OR id < ?1) AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR owner = ?3)"
+        where = f"WHERE {wanted} ORDER BY id DESC LIMIT ?4"
+        return await self._call(self._select, where, (before, state, owner, limit))
 
     async def unended(self) -> list[Job]:
         """Those that are queued or running, the oldest first."""

@@ -13,7 +13,9 @@ from typing import Any
 
 import orjson
 
+from service.allocator import give_back_freed_memory
 from service.errors import ErrorKind, ServiceError, overloaded
+from service.telemetry.tracing import CURRENT
 from service.video.disk import on_disk, to_its_end
 from service.video.disk_budget import DiskBudget
 from service.video.job import Job, JobState, is_job_id, new_job_id
@@ -180,6 +182,7 @@ class Jobs:
         *,
         input_name: str | None = None,
         idempotency_key: str | None = None,
+        owner: str = "",
     ) -> Job:
         """Queue a job over what has come; with a key that was used for the same request, the job of then.
 
@@ -188,6 +191,7 @@ class Jobs:
             request: What JSON can say; ``webhook`` is the address to tell of the end.
             input_name: As the caller gave it.
             idempotency_key: Unique among all callers: put the caller's name before it where there are several.
+            owner: Whose it is; empty where nobody was asked who they are.
 
         Raises:
             ServiceError: conflict (as KeyReused) where the key belongs to another request; storage_full; and what
@@ -202,6 +206,7 @@ class Jobs:
             input_name=None if input_name is None else _shown(input_name),
             input_bytes=upload.size,
             created_s=time.time(),
+            owner=owner,
             idempotency_key=idempotency_key,
             request_hash=hashlib.sha256(text + upload.digest.encode()).hexdigest(),
             webhook_due="webhook" in request,
@@ -216,13 +221,17 @@ class Jobs:
         job = await self._store.get(job_id) if is_job_id(job_id) else None
         return None if job is None else self._status(job)
 
-    async def page(self, limit: int, *, before: str | None = None, state: JobState | None = None) -> list[JobStatus]:
+    async def page(
+        self, limit: int, *, before: str | None = None, state: JobState | None = None, owner: str | None = None
+    ) -> list[JobStatus]:
         """Jobs, the newest first, up to ``limit``; ``before`` is the id of the last one that the caller has seen.
+
+        ``owner`` is whose they are; None: everybody's.
 
         Raises:
             ServiceError: invalid_parameters for a limit below 1.
         """
-        return [self._status(job) for job in await self._store.page(limit, before=before, state=state)]
+        return [self._status(job) for job in await self._store.page(limit, before=before, state=state, owner=owner)]
 
     def folder(self, job_id: str) -> JobFolder:
         """Where the files of a job stand; for an id that ``get`` knows."""
@@ -313,10 +322,14 @@ class Jobs:
 
     async def _run(self, live: _Live) -> None:
         """The work is a task of its own: it may be cancelled, what is written after it may not."""
+        # It stems from the upload that set it going, or from the job before it.
+        CURRENT.set(None)
         live.work = asyncio.create_task(self._attempt(live.progress))
         if live.cancelled or self._closing:
             live.work.cancel()
         await asyncio.wait([live.work])
+        # Heaps are left in pieces by the frames of one job after another, of this size and that.
+        await asyncio.to_thread(give_back_freed_memory)
         await self._end(live, _outcome(live, closing=self._closing))
 
     async def _attempt(self, progress: Progress) -> None:

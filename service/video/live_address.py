@@ -22,6 +22,9 @@ class AddressPolicy(Protocol):
     def check(self, url: str) -> None:
         """Raises ServiceError (forbidden) for one that is not allowed."""
 
+    async def address(self, url: str) -> str:
+        """Where it leads; raises ServiceError (forbidden) where that is not allowed, OSError where nobody knows."""
+
 
 def checked_address(url: str) -> str:
     """The address, if it is one of a live source; ValueError says what is wrong."""

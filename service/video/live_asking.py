@@ -10,6 +10,7 @@ from contract.preprocess import Pixels
 from contract.task import Task
 from service.errors import ErrorKind, ServiceError
 from service.inference import Inference, Query
+from service.telemetry import Transport
 from service.video import association
 from service.video.appearance import ModelAppearance
 from service.video.followed import Followed
@@ -118,15 +119,23 @@ class LiveAsking:
 
     async def _answer(self, pixels: Pixels) -> Any:
         name, version = self.model or ("", 0)
+        account = self.inference.telemetry.account(
+            Transport.LIVE, self.request.task, self.stream_id, {}, "frame of a live stream"
+        )
         query = Query(
             self.request.task,
             f"{name}:{version}",
             [pixels],
             dict(self._parameters),
             time.monotonic() + self.frame_timeout_s,
+            account.stages,
             request_id=self.stream_id,
             flow=self.stream_id,
         )
-        answer = await self.inference.predict(query)
-        answer.version_used.metrics.observe(query.stages, 1)
+        try:
+            answer = await self.inference.predict(query)
+        except ServiceError as error:
+            account.refused(error)
+            raise
+        account.answered(answer.version_used.metrics, None, "200", 1)
         return answer.results[0]

@@ -128,6 +128,7 @@ class LiveStream:
             # Before each connection: what is allowed may depend on more than the address.
             self._parts.policy.check(self._request.url)
             try:
+                await self._require_reachable()
                 await self._watch()
             except SourceUnavailable as error:
                 self._lost(str(error), SOURCE_UNAVAILABLE)
@@ -143,6 +144,13 @@ class LiveStream:
             await self._disconnected()
             self._answers.disconnected()
             await asyncio.sleep(self._back_off.pause_s())
+
+    async def _require_reachable(self) -> None:
+        """SourceUnavailable where nobody knows the source's name, the policy's ServiceError where it leads astray."""
+        try:
+            await self._parts.policy.address(self._request.url)
+        except OSError as error:
+            raise SourceUnavailable("nobody knows the name of the source") from error
 
     async def _watch(self) -> None:
         """Connect and have frames answered; always ends with an error."""

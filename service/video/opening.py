@@ -90,7 +90,8 @@ def open_video(location: Path | str, options: VideoOptions) -> Opened:
     """Open a local file (a Path, always) or an address (a str with the scheme rtsp, rtsps, http or https).
 
     A file is handed to FFmpeg as bytes, without the right to open anything, so that a playlist in the disguise of a
-    video reads nothing. An address is not redirected, and playlists are refused there too.
+    video reads nothing. By HTTP an address is not redirected, and playlists are refused there too. By RTSP FFmpeg
+    follows a redirect, and has no option against it: who may answer as a camera may name another one.
 
     Raises:
         InvalidVideo: no file, no video, or an address of another scheme.

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,8 @@ from contract.task import Task
 from service.errors import ErrorKind, ServiceError
 from service.inference import Inference, Query
 from service.registry.version import LoadedVersion
+from service.telemetry import Account, Transport
+from service.video.setbacks import is_setback
 
 _WAITED = frozenset(
     {ErrorKind.OVERLOADED, ErrorKind.RATE_LIMITED, ErrorKind.DEADLINE_EXCEEDED, ErrorKind.VERSION_NOT_READY}
@@ -30,7 +32,7 @@ class Patience:
     turn_s: float = 1.0
     """… for so long; then it is, so that the work goes on under any load."""
     frame_timeout_s: float = 30.0
-    """A frame that has no answer then is asked again."""
+    """A frame that has no answer then is asked again; of several together, so long for each."""
     give_up_s: float = 300.0
     """A frame that has no answer then fails."""
 
@@ -50,7 +52,7 @@ class PatientInference:
     flow: object = field(default_factory=object)
     """What its frames have in common, in the queue of the engine."""
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_PLACES))
-    """So many frames are asked at a time; others of the same kind share them, so that callers have the rest."""
+    """So often it may be asked at a time; others of the same kind share them, so that callers have the rest."""
     _pinned: LoadedVersion | None = None
     _name: str = ""
 
@@ -73,7 +75,13 @@ class PatientInference:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     async def ask(self, pixels: Pixels) -> Any:
-        """The result of one frame, RGB uint8 [H, W, 3], or clip (see `Query.images`), as the task's ``result`` has it.
+        """The result of one frame or clip; see `ask_all`."""
+        return (await self.ask_all([pixels]))[0]
+
+    async def ask_all(self, frames: Sequence[Pixels]) -> list[Any]:
+        """Results of frames, RGB uint8 [H, W, 3], or clips (see `Query.images`), as the task's ``result`` has them.
+
+        Asking for a few together is cheaper than for each alone; an error of one is an error of all.
 
         Raises:
             ServiceError: the model cannot answer: engine_unavailable, internal, invalid_parameters and so on;
@@ -82,14 +90,25 @@ class PatientInference:
         until, pause_s = time.monotonic() + self.patience.give_up_s, _FIRST_PAUSE_S
         while True:
             await self._turn()
-            try:
-                async with self.places:
-                    return await self._ask_once(pixels)
-            except ServiceError as error:
-                if not self._passes(error) or time.monotonic() + pause_s > until:
-                    raise
+            async with self.places:
+                account = self._account()
+                try:
+                    return await self._ask_once(frames, account)
+                except ServiceError as error:
+                    if not self._passes(error) or time.monotonic() + pause_s > until:
+                        # Several of which one broke the answer are asked for again, each alone.
+                        if len(frames) == 1 or not is_setback(error):
+                            account.refused(error)
+                        raise
+                    alone = len(frames) > 1 and error.kind is ErrorKind.OVERLOADED
+            if alone:
+                # Where several find no room, one may: else they could wait until they are given up.
+                return [await self.ask(frame) for frame in frames]
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _account(self) -> Account:
+        return self.inference.telemetry.account(Transport.VIDEO, self.task, self.request_id, {}, "frame of a video")
 
     def _passes(self, error: ServiceError) -> bool:
         """Whether asking again may help; another version is asked where this one has left."""
@@ -101,8 +120,13 @@ class PatientInference:
     async def _turn(self) -> None:
         """Wait while the service is busy, but not for ever."""
         until = time.monotonic() + self.patience.turn_s
-        while self.inference.in_flight >= self.patience.busy_from and time.monotonic() < until:  # noqa: ASYNC110 - there is no event
+        while self._busy() and time.monotonic() < until:  # noqa: ASYNC110 - there is no event
             await asyncio.sleep(_LOOK_S)
+
+    def _busy(self) -> bool:
+        """Whether callers need their half of what is admitted at this moment."""
+        busy_from = min(self.patience.busy_from, max(1, self.inference.most_in_flight // 2))
+        return self.inference.in_flight >= busy_from
 
     async def _pin(self) -> LoadedVersion:
         if self._pinned is None:
@@ -119,18 +143,19 @@ class PatientInference:
         if former and former != name:
             self.changed(f"{former} was taken away in the middle; {name} answered the rest")
 
-    async def _ask_once(self, pixels: Pixels) -> Any:
+    async def _ask_once(self, frames: Sequence[Pixels], account: Account) -> list[Any]:
         card = (await self._pin()).card
-        deadline = time.monotonic() + self.patience.frame_timeout_s
+        deadline = time.monotonic() + self.patience.frame_timeout_s * len(frames)
         query = Query(
             self.task,
             f"{card.name}:{card.version}",
-            [pixels],
+            frames,
             dict(self.parameters),
             deadline,
+            account.stages,
             request_id=self.request_id,
             flow=self.flow,
         )
         answer = await self.inference.predict(query)
-        answer.version_used.metrics.observe(query.stages, 1)
-        return answer.results[0]
+        account.answered(answer.version_used.metrics, None, "200", len(frames))
+        return answer.results

@@ -1,11 +1,12 @@
 """A video job's work: decode → sample → ask the model → track → a line a frame, and the annotated video by the side."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from contract.preprocess import Pixels
 from contract.task import Task
 from contract.tasks.table import TASKS
 from service.errors import ServiceError, invalid_parameters
@@ -32,6 +33,8 @@ from service.video.track import NotTrackable
 from service.video.video_request import VideoRequest, score_threshold
 from service.window import in_order
 
+MOST_TOGETHER = 4
+"""Frames that are asked for at once; each waits for the others."""
 _TAIL_S = 2.0
 _AS_JSON = frozenset({Task.CLASSIFY, Task.DETECT, Task.SEGMENT, Task.KEYPOINTS, Task.REGIONS})
 """Tasks whose results have no bytes in them …"""
@@ -55,7 +58,7 @@ class VideoWork:
     _places: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
-        self._places = asyncio.Semaphore(self.most_frames)
+        self._places = asyncio.Semaphore(max(1, self.most_frames // MOST_TOGETHER))
 
     async def run(self, job: Job, progress: Progress) -> None:
         """See `Work.run`.
@@ -87,14 +90,21 @@ class VideoWork:
             feed = attempt.feed
             wanted = request.window or usual_window(await asking.version())
             window = window_for(wanted, feed.info.width, feed.info.height)
+            together = min(window, await self._together(asking))
             progress.total(frames_claimed(feed.info))
             try:
-                await in_order(aiter(feed), attempt.answer, attempt.deliver, window)
+                await in_order(_groups(feed, together), attempt.answer, attempt.deliver, window // together)
             finally:
                 await attempt.lines.flush()
             await progress.moved(attempt.passed)
             for problem in attempt.problems():
                 progress.problem(problem)
+
+    async def _together(self, asking: PatientInference) -> int:
+        """So many frames are asked for at once: a batch, so that each of them costs the event loop a share only."""
+        batch = (await asking.version()).engine.batch_sizes[-1]
+        admitted = max(1, min(self.most_frames, self.inference.most_in_flight // 2))
+        return min(batch, MOST_TOGETHER, self.inference.most_in_request, admitted)
 
     @asynccontextmanager
     async def _attempt(
@@ -189,19 +199,38 @@ class _Attempt:
             self._version = version
             self.progress.known(model=model_of(version))
 
-    async def answer(self, frame: SampledFrame) -> _Answered:
-        """Ask the model for a frame, if it is to see it."""
-        if frame.decision is not Decision.PROCESS or frame.index < self.first or frame.pixels is None:
-            return _Answered(frame)
+    async def answer(self, frames: Sequence[SampledFrame]) -> list[_Answered]:
+        """Ask the model for those frames that it is to see."""
+        wanted = {
+            frame.index: frame.pixels
+            for frame in frames
+            if frame.decision is Decision.PROCESS and frame.index >= self.first and frame.pixels is not None
+        }
+        found = await self._found_in(wanted) if wanted else {}
+        return [_Answered(frame, *found.get(frame.index, ())) for frame in frames]
+
+    async def _found_in(
+        self, frames: Mapping[int, Pixels]
+    ) -> dict[int, tuple[dict[str, Any] | None, ServiceError | None]]:
+        """By frame what the model said, or why nothing can be made of it."""
         try:
-            return _Answered(frame, await self.asking.ask(frame.pixels))
+            results = await self.asking.ask_all(list(frames.values()))
+            return {index: (result, None) for index, result in zip(frames, results, strict=True)}
         except ServiceError as error:
             if not is_setback(error):
                 raise
-            return _Answered(frame, error=error)
+            if len(frames) == 1:
+                return dict.fromkeys(frames, (None, error))
+        # It is of one of them; asking for each alone tells of which.
+        alone = [await self._found_in({index: pixels}) for index, pixels in frames.items()]
+        return {index: answer for found in alone for index, answer in found.items()}
 
-    async def deliver(self, done: _Answered) -> None:
-        """Write a frame's line, in order, and its picture."""
+    async def deliver(self, answered: Sequence[_Answered]) -> None:
+        """Write the frames' lines, in order, and their pictures."""
+        for done in answered:
+            await self._deliver(done)
+
+    async def _deliver(self, done: _Answered) -> None:
         frame = done.frame
         self.passed = frame.index + 1
         if frame.index < self.first:
@@ -250,6 +279,13 @@ class _Attempt:
             except NotTrackable as error:
                 raise invalid_parameters(str(error)) from error
         return result
+
+
+async def _groups(feed: FrameFeed, most: int) -> AsyncIterator[list[SampledFrame]]:
+    """Frames, so many at once."""
+    while frames := await feed.several(most):
+        yield frames
+        del frames
 
 
 async def _followed(asking: PatientInference, request: VideoRequest, kept: Kept) -> Followed | None:

@@ -47,15 +47,19 @@ class Progress:
         job: Job,
         folder: JobFolder,
         save: Callable[["Progress"], Awaitable[None]],
-        counted: Callable[[int, int], None],
+        counted: Callable[[int, int, int], None],
     ) -> None:
-        """``save`` writes the job's row; ``counted`` hears of results: by a model, carried over."""
+        """``save`` writes the job's row; ``counted`` hears of frames: given to a model, carried, skipped."""
         self.job = job
         self.folder = folder
         """``folder.input`` is the video; ``folder.annotated`` is the work's to write."""
         self.results = ResultsFile(folder.results)
         self._save = save
         self._counted = counted
+        self.skips = True
+        """A frame without a line was skipped; not so where a line is of several frames."""
+        self._told = max(job.frames_done, self.next_frame)
+        """Frames that have been told of: with a result, or skipped."""
         self._saved_s = time.monotonic()
         self._speed = Speed(self._saved_s, job.frames_done)
 
@@ -104,6 +108,10 @@ class Progress:
         """The work is past so many frames of the video, those without a result included."""
         now_s = time.monotonic()
         frames_done = max(frames_done, self.job.frames_done)
+        if frames_done > self._told:
+            if self.skips:
+                self._counted(0, 0, frames_done - self._told)
+            self._told = frames_done
         self.job = replace(self.job, frames_done=frames_done)
         self._speed.moved(now_s, frames_done)
         if now_s - self._saved_s >= _SAVE_S:
@@ -134,4 +142,6 @@ class Progress:
             frames_carried=self.job.frames_carried + carried,
             last_frame=self.results.last_frame,
         )
-        self._counted(processed, carried)
+        skipped = max(0, self.next_frame - self._told - len(lines)) if self.skips else 0
+        self._told = max(self._told, self.next_frame)
+        self._counted(processed, carried, skipped)

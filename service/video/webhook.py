@@ -28,6 +28,7 @@ class Webhook:
         *,
         pauses_s: Sequence[float] = _PAUSES_S,
         try_s: float = _TRY_S,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """No connection is opened yet.
 
@@ -35,6 +36,7 @@ class Webhook:
             allowed: The policy: raises ServiceError for an address that must not be called. Asked before every try.
             links: The links of a job, as REST gives them.
             pauses_s: Seconds between the tries; there is one try more.
+            transport: What makes connections; None: the usual one, to wherever a name leads.
             try_s: Seconds for one try, its answer included.
         """
         self._allowed = allowed
@@ -43,7 +45,9 @@ class Webhook:
         self._try_s = try_s
         self._same_time = asyncio.Semaphore(_SAME_TIME)
         # No proxy and no password from the environment: the address is a stranger's.
-        self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=try_s, cookies=no_cookies())
+        self._client = httpx.AsyncClient(
+            follow_redirects=False, trust_env=False, transport=transport, timeout=try_s, cookies=no_cookies()
+        )
 
     async def close(self) -> None:
         """Close the connections that are kept."""

@@ -56,7 +56,7 @@ def test_a_camera_that_is_cut_comes_back(watching: Gateway, clip: Path) -> None:
     assert times == sorted(times)
     assert (status["state"], status["connections"]) == ("running", 2)
     assert httpx.delete(f"{watching.url}/v1/streams/{stream}", timeout=30).status_code == 204
-    assert watching.figure("vitrail_streams_now") == 0
+    watching.until_figure("vitrail_streams_now", 0)
 
 
 @pytest.mark.parametrize("signals", [1, 2])

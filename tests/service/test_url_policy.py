@@ -84,3 +84,48 @@ def test_an_entry_that_means_nothing_is_refused(entry: str) -> None:
 def test_any_text_gets_an_answer(text: str) -> None:
     """Whatever a caller writes is allowed or refused, never an accident."""
     assert _kind(UrlPolicy(["https://example.com"]), text) in (None, ErrorKind.FORBIDDEN, ErrorKind.INVALID_PARAMETERS)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1", "100.64.0.1", "0.0.0.1", "224.0.0.1", "[::1]",
+     "[fe80::1]", "[fd00::1]", "[::ffff:10.0.0.1]", "[64:ff9b::a00:1]", "[2002:a00:1::]", "2130706433", "0x7f000001",
+     "127.1", "0177.0.0.1", "127.0.0.1."],
+)  # fmt: skip
+def test_a_star_means_no_private_address(host: str) -> None:
+    """Where all may be called, that is all of the internet; however a private address is written, it is not meant."""
+    assert _kind(UrlPolicy(["http://*:*"]), f"http://{host}/") in (ErrorKind.FORBIDDEN, ErrorKind.INVALID_PARAMETERS)
+
+
+@pytest.mark.parametrize("host", ["8.8.8.8", "[2001:4860:4860::8888]", "example.com", "a1.example.com", "1.example"])
+def test_a_star_means_the_rest(host: str) -> None:
+    """Public addresses and names are."""
+    assert _kind(UrlPolicy(["http://*"]), f"http://{host}/") is None
+
+
+@pytest.mark.parametrize(
+    ("entries", "leads"),
+    [
+        (["http://*:*"], False),
+        (["http://*.localdomain:*", "http://*"], False),
+        (["http://*:*", "http://127.0.0.0/8:*", "http://[::1]/128:*"], True),
+        (["http://localhost:*"], True),
+        (["http://*:*", "http://127.0.0.0/8:81", "http://10.0.0.0/8:*"], False),
+    ],
+    ids=str,
+)
+async def test_where_a_name_leads_is_looked_at(entries: list[str], leads: bool) -> None:
+    """A name that is not listed itself leads to no private address, unless that address's network is listed."""
+    policy = UrlPolicy(entries)
+    if leads:
+        assert await policy.address("http://localhost:80/") in ("127.0.0.1", "::1")
+        return
+    with pytest.raises(ServiceError, match="private addresses") as caught:
+        await policy.address("http://localhost:80/")
+    assert caught.value.kind is ErrorKind.FORBIDDEN
+
+
+async def test_a_name_that_nobody_knows_leads_nowhere() -> None:
+    """That is no matter of what is allowed."""
+    with pytest.raises(OSError, match=r"\S"):
+        await UrlPolicy(["http://*"]).address("http://nobody.invalid/")

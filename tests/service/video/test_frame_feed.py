@@ -120,3 +120,21 @@ async def test_frames_too_large_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ServiceError) as refused:
         await FrameFeed(clip, VideoOptions(max_pixels=1000), EveryFrame()).__aenter__()
     assert refused.value.kind is ErrorKind.TOO_LARGE
+
+
+async def test_several_come_together(tmp_path: Path) -> None:
+    """Groups hold the same frames in the same order as frames one by one; the last one has what is left."""
+    clip = write_clip(tmp_path / "clip.mp4", every(10))
+    async with feed_of(clip, EveryFrame()) as feed:
+        groups = []
+        while group := await feed.several(4):
+            groups.append([frame.index for frame in group])
+    assert groups == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+async def test_a_group_does_not_wait_over_a_long_stretch_without_results(tmp_path: Path) -> None:
+    """What was found before such a stretch is given with its first part."""
+    clip = write_clip(tmp_path / "clip.mp4", every(100))
+    async with feed_of(clip, FixedRate(0.2)) as feed:
+        first = await feed.several(4)
+    assert [frame.decision for frame in first] == [Decision.PROCESS, Decision.DROP]

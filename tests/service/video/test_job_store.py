@@ -10,6 +10,11 @@ from service.errors import ErrorKind, ServiceError
 from service.video.job import Job, JobState, new_job_id
 from service.video.job_store import MIGRATIONS, JobStore, KeyReused
 
+_FIRST_INSERT = (
+    "INSERT INTO jobs (id, state, request, input_bytes, created_s, frames_done, frames_processed, frames_carried,"
+    " attempts, request_hash, problems, webhook_due) VALUES (?, 'done', '{}', 1, 1.0, 0, 0, 0, 0, '', '[]', 0)"
+)
+
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[JobStore]:
@@ -118,7 +123,7 @@ async def test_only_one_process_has_the_store(store: JobStore, tmp_path: Path) -
 
 async def test_a_later_release_adds_to_the_rows_that_are_there(tmp_path: Path) -> None:
     """A migration runs once, keeps the jobs, and an older release refuses what it does not know."""
-    path, later = tmp_path / "jobs.sqlite", (*MIGRATIONS, "ALTER TABLE jobs ADD COLUMN owner TEXT DEFAULT 'x'")
+    path, later = tmp_path / "jobs.sqlite", (*MIGRATIONS, "ALTER TABLE jobs ADD COLUMN colour TEXT DEFAULT 'x'")
     for migrations in (MIGRATIONS, later, later):
         store = JobStore(path, migrations)
         await store.open()
@@ -127,23 +132,36 @@ async def test_a_later_release_adds_to_the_rows_that_are_there(tmp_path: Path) -
         assert await store.get("full") == FULL
         await store.close()
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT owner FROM jobs").fetchall() == [("x",)]
+        assert connection.execute("SELECT colour FROM jobs").fetchall() == [("x",)]
     connection.close()
-    with pytest.raises(ValueError, match=r"version 2; this release knows 1"):
+    with pytest.raises(ValueError, match=r"version 3; this release knows 2"):
         await JobStore(path).open()
 
 
 async def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     """Half a migration is none: the older release still opens its file."""
-    path, broken = tmp_path / "jobs.sqlite", (*MIGRATIONS, "ALTER TABLE jobs ADD COLUMN owner TEXT; SELECT nonsense")
+    path, broken = tmp_path / "jobs.sqlite", (*MIGRATIONS, "ALTER TABLE jobs ADD COLUMN colour TEXT; SELECT nonsense")
     with pytest.raises(sqlite3.OperationalError, match="nonsense"):
         await JobStore(path, broken).open()
     with sqlite3.connect(path) as connection:
-        assert "owner" not in [row[1] for row in connection.execute("PRAGMA table_info(jobs)")]
+        assert "colour" not in [row[1] for row in connection.execute("PRAGMA table_info(jobs)")]
     connection.close()
     store = JobStore(path)
     await store.open()
     assert await store.ids() == set()
+    await store.close()
+
+
+async def test_jobs_of_a_release_without_owners_are_nobodys(tmp_path: Path) -> None:
+    """A file of the first release is opened, its jobs are there, and only callers who see all see them."""
+    older = JobStore(tmp_path / "jobs.sqlite", MIGRATIONS[:1])
+    await older.open()
+    await older._call(older._execute, _FIRST_INSERT, ("old",))
+    await older.close()
+    store = JobStore(tmp_path / "jobs.sqlite")
+    await store.open()
+    assert [job.id for job in await store.page(9)] == [job.id for job in await store.page(9, owner="")] == ["old"]
+    assert await store.page(9, owner="alice") == []
     await store.close()
 
 

@@ -274,7 +274,39 @@ async def test_events_tell_what_happens(tmp_path: Path) -> None:
         await ended(jobs, job_id := await submitted(jobs, 2))
         size = jobs.disk_bytes
         await jobs.delete(job_id)
-    assert told == [("queued",), ("running",), (1, 0), (0, 1), ("done",), (size,)]
+    assert told == [("queued",), ("running",), (1, 0, 0), (0, 1, 0), ("done",), (size,)]
+
+
+async def test_frames_without_a_result_are_told_as_skipped(tmp_path: Path) -> None:
+    """What a sampling passes over counts once: between two results, and behind the last."""
+
+    class Sampling(Counting):
+        async def run(self, job: Job, progress: Progress) -> None:
+            await progress.append([{"frame": 0, "timestamp_s": 0.0}, {"frame": 5, "timestamp_s": 0.5}])
+            await progress.moved(6)
+            await progress.moved(9)
+
+    frames: list[tuple[int, int, int]] = []
+    events = replace(JobEvents.silent(), frames=lambda *counts: frames.append(counts))
+    async with started(tmp_path, Sampling(), events=events) as jobs:
+        await ended(jobs, await submitted(jobs, 1))
+    assert [sum(counts) for counts in zip(*frames, strict=True)] == [2, 0, 7]
+
+
+async def test_frames_of_windows_are_not_told_as_skipped(tmp_path: Path) -> None:
+    """Where a line is of several frames, those without a line of their own were seen all the same."""
+
+    class Windows(Counting):
+        async def run(self, job: Job, progress: Progress) -> None:
+            progress.skips = False
+            await progress.append([{"frame": 0, "timestamp_s": 0.0}, {"frame": 8, "timestamp_s": 0.5}])
+            await progress.moved(24)
+
+    frames: list[tuple[int, int, int]] = []
+    events = replace(JobEvents.silent(), frames=lambda *counts: frames.append(counts))
+    async with started(tmp_path, Windows(), events=events) as jobs:
+        await ended(jobs, await submitted(jobs, 1))
+    assert [sum(counts) for counts in zip(*frames, strict=True)] == [2, 0, 0]
 
 
 async def test_a_thousand_jobs_leave_nothing(tmp_path: Path) -> None:

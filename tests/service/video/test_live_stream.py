@@ -345,6 +345,10 @@ class Changing:
         if self.times < 0:
             raise ServiceError(ErrorKind.FORBIDDEN, "not any more")
 
+    async def address(self, url: str) -> str:
+        """See `AddressPolicy`."""
+        return url
+
 
 async def test_the_policy_is_asked_before_each_connection(transport_stream: bytes, service: Running) -> None:
     """An address that is forbidden from some time on is not asked again, and the stream fails."""

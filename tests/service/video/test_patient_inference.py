@@ -112,3 +112,14 @@ async def test_callers_keep_places(tiny_repository: Path) -> None:
         with inference.permit(2):
             engine.let_go()
         assert all(result["objects"] for result in await asyncio.gather(*asking))
+
+
+async def test_where_several_find_no_room_one_may(tiny_repository: Path) -> None:
+    """Frames that are asked for together go one by one where so many are not admitted; none of that is a refusal."""
+    async with running(tiny_repository, max_images_in_flight=3) as service:
+        with service.application.inference.permit(2):
+            results = await patient(service, turn_s=0.0, give_up_s=5.0).ask_all([grey(0), grey(1)])
+        assert all(result["objects"] for result in results)
+        refused = {"task": "detect", "reason": "overloaded", "transport": "video"}
+        registry = service.application.telemetry.registry
+        assert registry.get_sample_value("vitrail_rejections_total", refused) is None

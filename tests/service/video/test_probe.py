@@ -26,7 +26,8 @@ async def test_videos_pass(tmp_path: Path, name: str) -> None:
     await probe.check(clip)
     before = held("fd")
     await asyncio.gather(*(probe.check(clip) for _ in range(5)))
-    assert held("fd") == before
+    # Fewer is no matter: what an earlier test left to the garbage collector may go meanwhile.
+    assert held("fd") <= before
 
 
 async def test_what_can_be_read_in_part_passes(tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ async def listening(*answers: str | None) -> AsyncIterator[Listener]:
 
 
 @asynccontextmanager
-async def webhook(refused: str = "") -> AsyncIterator[Webhook]:
-    """With short times, and a policy that refuses addresses with this in them."""
+async def webhook(refused: str = "", try_s: float = 30.0) -> AsyncIterator[Webhook]:
+    """Without pauses, and with a policy that refuses addresses with this in them."""
 
     def allowed(url: str) -> None:
         if refused and refused in url:
@@ -60,7 +60,7 @@ async def webhook(refused: str = "") -> AsyncIterator[Webhook]:
     def links(job: Job) -> Mapping[str, str]:
         return {"self": f"/v1/videos/{job.id}"}
 
-    hook = Webhook(allowed, links, pauses_s=(0.0, 0.0), try_s=0.2)
+    hook = Webhook(allowed, links, pauses_s=(0.0, 0.0), try_s=try_s)
     yield hook
     await hook.close()
 
@@ -80,7 +80,7 @@ async def test_the_end_of_a_job_is_told() -> None:
 
 async def test_it_is_told_again_where_that_failed() -> None:
     """An error or silence is tried again; three times in all."""
-    async with listening("500 No", None, "200 OK") as listener, webhook() as hook:
+    async with listening("500 No", None, "200 OK") as listener, webhook(try_s=2.0) as hook:
         assert await hook.tell(JOB, listener.url)
         assert len(listener.bodies) == 3
 
