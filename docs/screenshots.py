@@ -1,4 +1,4 @@
-"""Take the README's pictures of the playground from a running service.
+"""Take the README's pictures of the playground and the dashboard from a running service.
 
     python docs/screenshots.py --url http://127.0.0.1:8000 --out docs/images
 
@@ -10,11 +10,15 @@ import argparse
 import io
 import shutil
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import av
+import httpx
 import numpy as np
 import skimage.data
 from PIL import Image
@@ -24,6 +28,10 @@ WIDTH = 1000
 RATE, SECONDS = 12, 4
 """Frames a second of the video, and its length."""
 MAX_BYTES = 200_000
+LOAD_S = 55
+"""The dashboard is looked at after so long under load: most of its shortest window."""
+LOAD_TASKS = ("classify", "classify", "detect", "segment", "embed")
+"""One thread each."""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -51,6 +59,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="the running service")
     parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder for the pictures")
+    parser.add_argument(
+        "--rival", help="what efficientnet_lite0_cam is compared with, such as efficientnet_lite0_cam:2"
+    )
     arguments = parser.parse_args()
     browser_path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser_path is None:
@@ -62,6 +73,12 @@ def main() -> None:
             data = small_png(take(browser, arguments.url, shot))
             write(arguments.out / f"{shot.name}.png", data)
         write(arguments.out / "video.png", small_png(take_video(browser, arguments.url)))
+        write(arguments.out / "gallery.png", small_png(take_gallery(browser, arguments.url)))
+        if arguments.rival:
+            shot = take_comparison(browser, arguments.url, arguments.rival)
+            write(arguments.out / "compare.png", small_png(shot))
+        for scheme in ("light", "dark"):
+            write(arguments.out / f"dashboard_{scheme}.png", small_png(take_dashboard(browser, arguments.url, scheme)))
         browser.close()
 
 
@@ -86,6 +103,34 @@ def take(browser: Browser, url: str, shot: Shot) -> bytes:
     return data
 
 
+def take_comparison(browser: Browser, url: str, rival: str) -> bytes:
+    """Two versions or models beside one another, with what differs, as a full-size PNG."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1060})
+    with TemporaryDirectory() as folder:
+        photograph = Path(folder) / "chelsea.png"
+        Image.fromarray(skimage.data.chelsea()).save(photograph)
+        page.goto(f"{url.rstrip('/')}/#segment/efficientnet_lite0_cam")
+        page.wait_for_selector("input[name=task]:enabled", state="attached")
+        page.set_input_files("#file", photograph)
+        page.wait_for_selector("#timings-card:not([hidden])")
+        page.locator("#rival").select_option(rival)
+        page.wait_for_selector('#comparison[aria-busy="false"][data-share]')
+    data = page.screenshot()
+    page.close()
+    return data
+
+
+def take_gallery(browser: Browser, url: str) -> bytes:
+    """The models that are served, as a full-size PNG."""
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"{url.rstrip('/')}/#models")
+    page.wait_for_selector(".model-card .measured dd")
+    page.wait_for_load_state("networkidle")
+    data = page.screenshot()
+    page.close()
+    return data
+
+
 def take_video(browser: Browser, url: str) -> bytes:
     """The page with a video upon it that has been worked through, in its middle, as a full-size PNG."""
     page = browser.new_page(viewport={"width": 1280, "height": 800})
@@ -103,6 +148,40 @@ def take_video(browser: Browser, url: str) -> bytes:
     data = page.screenshot()
     page.close()
     return data
+
+
+def take_dashboard(browser: Browser, url: str, scheme: str) -> bytes:
+    """The dashboard over the last minute, most of it under load, as a full-size PNG."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1240}, color_scheme=scheme)
+    page.goto(f"{url.rstrip('/')}/dashboard#window=60")
+    with load(url):
+        page.wait_for_timeout(LOAD_S * 1000)
+        data = page.screenshot()
+    page.close()
+    return data
+
+
+@contextmanager
+def load(url: str) -> Iterator[None]:
+    """Ask for answers to a photograph all the while, from some threads."""
+    buffer = io.BytesIO()
+    Image.fromarray(skimage.data.chelsea()).save(buffer, "JPEG")
+    enough = threading.Event()
+
+    def ask(task: str) -> None:
+        with httpx.Client(base_url=url, headers={"Content-Type": "image/jpeg"}, timeout=60) as client:
+            while not enough.is_set():
+                client.post(f"/v1/{task}", content=buffer.getvalue())
+
+    threads = [threading.Thread(target=ask, args=(task,)) for task in LOAD_TASKS]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        for thread in threads:
+            thread.join()
 
 
 def make_film(path: Path) -> None:

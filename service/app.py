@@ -6,42 +6,54 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
 from contract.card import ModelCard, Platform
 from contract.image import DecodeLimits
 from contract.repository import Repository
+from service.access_wiring import Access
+from service.admission import Admission
+from service.admission_limit import AdaptiveLimit
+from service.api.cors import SHARED
+from service.api.entrance import FIGURES, OPEN, Entrance
+from service.api.grpc.credentials import server_credentials
+from service.api.grpc.entrance import CallEntrance
 from service.api.grpc.frames import FrameStreams
 from service.api.grpc.inference_protocol import InferenceProtocolCalls
 from service.api.grpc.server import GrpcLimits, GrpcServer
 from service.api.grpc.vision import VisionCalls
+from service.api.rest.accounts import account_of, begin_account
 from service.api.rest.admin import AdminRoutes, limits_of
 from service.api.rest.body import BodyLimits
 from service.api.rest.document import complete_document
+from service.api.rest.doorman import Doorman
 from service.api.rest.health import HealthRoutes
+from service.api.rest.history import HistoryRoutes
 from service.api.rest.inference_protocol import InferenceProtocolRoutes
 from service.api.rest.misses import missed
 from service.api.rest.models import ModelRoutes
 from service.api.rest.pages import PageFiles
 from service.api.rest.pages import router as pages_router
-from service.api.rest.predict import PredictRoutes, request_id_of
+from service.api.rest.predict import PredictRoutes
 from service.api.rest.problems import STATUS, problem
 from service.api.rest.streams import StreamRoutes
 from service.api.rest.video_status import links_of
 from service.api.rest.videos import VideoRoutes
 from service.api.websocket import StreamLimits, StreamRoute
 from service.engines.base import Engine
-from service.engines.batcher import Batcher, BatcherGauges
+from service.engines.batcher import Batch, Batcher, BatcherEvents
 from service.engines.cpus import available_cpus
 from service.engines.onnx import OnnxEngine, UnusableModel
 from service.engines.triton.errors import TritonRefused
 from service.engines.triton.events import TritonEvents
 from service.engines.triton.pool import TritonPool
 from service.errors import unforeseen
+from service.fallback_wiring import Fallbacks
 from service.inference import Inference
 from service.priority import LOADING, patient_threads
 from service.registry.lifecycle import Lifecycle, MemoryPolicy
@@ -52,17 +64,24 @@ from service.registry.routing_file import NAME as ROUTING
 from service.registry.routing_file import RoutingFile
 from service.registry.version import LoadedVersion
 from service.rollout.rollout import Rollout
-from service.security import AdminAccess
+from service.served_models import release
 from service.settings import Settings
 from service.stream_places import StreamPlaces
 from service.telemetry import Telemetry, VersionMetrics
+from service.telemetry.access_log import AccessLog
+from service.telemetry.tracing import NO_TRACING, BatchRun, Tracing
 from service.tensor_inference import TensorInference
 from service.url_policy import UrlPolicy
 from service.video_wiring import VideoJobs, live_streams
+from service.watch import Watch
 
 _log = logging.getLogger("vitrail")
 
 _JUDGED_EVERY_S = 1.0
+
+
+class MissingExtra(Exception):
+    """A setting asks for what is not installed; the message says how to get it."""
 
 
 class Application:
@@ -70,11 +89,15 @@ class Application:
 
     def __init__(self, settings: Settings, open_engine: OpenEngine | None = None) -> None:
         self.settings = settings
+        self.access = Access(settings)
         self.threads = settings.threads or available_cpus()
-        self.telemetry = Telemetry()
+        self.telemetry = Telemetry(STATUS, settings.history_s)
+        self.telemetry.tracing = _tracing(settings)
+        self.telemetry.listeners.append(AccessLog(settings.access_log_share).ended)
         self.workers = ThreadPoolExecutor(self.threads, thread_name_prefix="image")
         self.engine_threads = ThreadPoolExecutor(self.threads, thread_name_prefix="engine")
-        self.triton = _triton(settings, self.telemetry) if settings.engine == "triton" else None
+        self.fallbacks = Fallbacks(Repository(settings.repository), self.telemetry, self._open_embedded)
+        self.triton = _triton(settings, self.telemetry, self.fallbacks) if settings.engine == "triton" else None
         self.loading_thread = patient_threads(1, "loading", LOADING)
         self._pools = (self.workers, self.engine_threads, self.loading_thread)
         self.registry = Registry(settings.default_models)
@@ -91,8 +114,7 @@ class Application:
             self.telemetry,
             self.workers,
             DecodeLimits(max_pixels=settings.max_pixels),
-            max_images_in_flight=settings.max_images_in_flight,
-            max_images_per_request=settings.max_images_per_request,
+            self._admission(),
             bring_back=self.lifecycle.bring_back,
         )
         self.routing_file = RoutingFile(settings.repository / ROUTING)
@@ -111,8 +133,12 @@ class Application:
         self.places = StreamPlaces(settings.max_frame_streams, settings.max_frame_streams_per_caller)
         self.video = VideoJobs(settings, self.inference, self.telemetry, self.policy, links_of)
         self.live = live_streams(settings, self.inference, self.telemetry, self.policy, self.workers)
+        self.watch = Watch(self.registry, self.telemetry, self.inference, self.video.jobs, self.live)
+        self.telemetry.build.labels(release()).set(1)
         self.draining = False
-        self.asgi = self._build()
+        self.asgi = self._build(public=True)
+        self.admin_asgi = self._build(public=False) if settings.admin_port is not None else None
+        """What --admin-port answers: all that --port does, and what only it does."""
         self.grpc = self._build_grpc()
 
     @asynccontextmanager
@@ -126,6 +152,8 @@ class Application:
             asyncio.create_task(self._follow_repository(), name="following the repository"),
             asyncio.create_task(self._follow_routing(), name="following the routing"),
             asyncio.create_task(self._judge(), name="judging versions on trial"),
+            asyncio.create_task(self.watch.run(), name="watching the service"),
+            asyncio.create_task(self.access.follow(), name="following keys and certificates"),
         ]
         for task in tasks:
             task.add_done_callback(_tell_of_an_end)
@@ -143,6 +171,8 @@ class Application:
             await self.triton.close()
         for threads in self._pools:
             threads.shutdown()
+        self.telemetry.close()
+        await self.telemetry.tracing.close()
 
     async def listen_grpc(self) -> None:
         """Answer gRPC calls from now on, until the end of `life`; AddressTaken if nobody can listen there."""
@@ -180,20 +210,34 @@ class Application:
             await asyncio.sleep(_JUDGED_EVERY_S)
             await self.rollout.check()
 
+    def _admission(self) -> Admission:
+        settings = self.settings
+        ceiling = settings.max_images_in_flight
+        limit = AdaptiveLimit(ceiling, self._filling) if settings.adaptive_limit else None
+        ranked = settings.keys_file is not None or settings.jwt_keys is not None
+        return Admission(self.telemetry, ceiling, settings.max_images_per_request, limit, ranked=ranked)
+
+    def _filling(self) -> int:
+        """Images that fill the engine with the most places: a batch in each, and one that gathers behind it."""
+        engines = [version.loaded.engine for version in self.registry.versions() if version.loaded is not None]
+        return 2 * max((engine.concurrency * engine.batch_sizes[-1] for engine in engines), default=1)
+
     def _places_free(self, version: LoadedVersion) -> bool:
         """Whether a batch of a version would be in no caller's way."""
         return self.inference.in_flight < min(version.engine.concurrency, self.threads)
 
     async def _open_in_triton(self, card: ModelCard, metrics: VersionMetrics) -> Engine:
-        del metrics  # Triton counts its batches itself.
-        if self.triton is None:
+        triton, settings = self.triton, self.settings
+        if triton is None:
             raise RuntimeError("there is no Triton")
-        try:
-            return await self.triton.open(
-                card, max_queue=self.settings.max_queue, max_batch_size=self.settings.max_batch_size
-            )
-        except TritonRefused as error:
-            raise EngineRefused(str(error)) from error
+
+        async def open_engine() -> Engine:
+            try:
+                return await triton.open(card, max_queue=settings.max_queue, max_batch_size=settings.max_batch_size)
+            except TritonRefused as error:
+                raise EngineRefused(str(error)) from error
+
+        return await (open_engine() if settings.fallback == "none" else self.fallbacks.open(card, metrics, open_engine))
 
     async def _open_embedded(self, card: ModelCard, metrics: VersionMetrics) -> Engine:
         if card.platform is Platform.TENSORRT:
@@ -216,19 +260,46 @@ class Application:
         except UnusableModel as error:
             raise EngineRefused(str(error)) from error
         self.telemetry.engines.labels(card.name, str(card.version), engine.provider).set(1)
-        gauges = BatcherGauges(metrics.batch_size.observe, metrics.queue_depth.set)
-        return Batcher(engine, self.settings.max_queue, gauges)
+        return Batcher(engine, self.settings.max_queue, self.batcher_events(metrics))
 
-    def _build(self) -> FastAPI:
-        settings = self.settings
+    def batcher_events(self, metrics: VersionMetrics) -> BatcherEvents:
+        """Where a version's batcher tells what it does."""
+
+        def sent(size: int) -> None:
+            if not metrics.in_traffic:
+                return
+            metrics.batch_size.observe(size)
+            self.telemetry.history.batch(metrics.model, metrics.version, size)
+
+        def ran(batch: Batch) -> None:
+            if not metrics.in_traffic:
+                return
+            for waited_s in batch.waits_s:
+                metrics.queue_wait.observe(waited_s)
+            metrics.engine_seconds.inc(batch.compute_s)
+            if batch.wasted_s:
+                metrics.wasted_seconds.inc(batch.wasted_s)
+            if batch.traces:
+                run = BatchRun(metrics.model, metrics.version, batch.size, batch.begun, batch.compute_s, batch.traces)
+                self.telemetry.tracing.batch(run)
+
+        return BatcherEvents(sent, metrics.wait, ran)
+
+    def _build(self, *, public: bool) -> FastAPI:
+        """What a port answers; one that is ``public``, where there is another for it, has nothing of the operator's."""
+        settings, access = self.settings, self.access
+        apart = settings.admin_port is not None
+        whole = not (public and apart)
         # FastAPI's own documentation page loads its script from elsewhere.
         app = FastAPIOffline(
             title="Vitrail",
             summary="Classify, detect, segment, embed, measure, cut out and restore what images show.",
-            lifespan=self.life,
+            lifespan=self.life if public else None,
             redoc_url=None,
             # A redirect would name the address that the caller stated, which behind a proxy is not the service's.
             redirect_slashes=False,
+            # It has traces and metrics of its own, which `FASTAPI_OTEL_AUTO_CONFIGURE` would send beside ours.
+            telemetry={"tracing": False, "metrics": False, "logs": False},
         )
         limits = BodyLimits(
             max_bytes=settings.max_body_bytes,
@@ -238,8 +309,7 @@ class Application:
         )
         predict = PredictRoutes(self.inference, self.telemetry, self.workers, limits, settings.default_timeout_s)
         models = ModelRoutes(self.registry, self.control, self.rollout)
-        access = AdminAccess(settings.admin_key.get_secret_value() if settings.admin_key else None)
-        admin = AdminRoutes(self.registry, self.lifecycle, self.control, models, access, limits_of(limits))
+        admin = AdminRoutes(self.registry, self.lifecycle, self.control, models, access.admin, limits_of(limits))
         tensors = TensorInference(self.inference)
         protocol = InferenceProtocolRoutes(
             tensors,
@@ -250,9 +320,15 @@ class Application:
             settings.default_timeout_s,
             lambda: self.draining,
         )
+        history = HistoryRoutes(self.telemetry.history)
         health = HealthRoutes(self.registry, self.telemetry, lambda: self.draining)
         streams = StreamRoute(
-            self.inference, self.telemetry, StreamLimits(settings.default_timeout_s), self.places, STATUS
+            self.inference,
+            self.telemetry,
+            StreamLimits(settings.default_timeout_s),
+            self.places,
+            STATUS,
+            access.pages,
         )
         videos = VideoRoutes(
             self.video.jobs,
@@ -262,25 +338,48 @@ class Application:
             self.video.probe,
             self.video.download,
             settings.default_timeout_s,
+            access.pages,
         )
-        live = StreamRoutes(self.live, limits_of(limits), self.workers)
+        live = StreamRoutes(self.live, limits_of(limits), self.workers, access.pages)
+        changes = admin.router() if whole else APIRouter()
         for router in (
             predict.router(),
             videos.router(),
             live.router(),
             streams.router(),
             models.router(),
-            admin.router(),
+            *([changes, history.router()] if whole else []),
             protocol.router(),
-            health.router(),
-            pages_router(),
+            health.router(metrics=whole),
+            pages_router(dashboard=whole),
         ):
             app.include_router(router)
         app.mount("/web", PageFiles())
-        complete_document(app, keyed=settings.admin_key is not None)
-        app.add_exception_handler(HTTPException, _unknown_route)
-        app.add_exception_handler(Exception, _unforeseen)
+        # A port of its own guards what is only read there; who wants more guards the port.
+        open_paths = OPEN | FIGURES if apart and not public else OPEN
+        app.add_middleware(Doorman, inference=self.inference, telemetry=self.telemetry)
+        if access.gate is not None:
+            app.add_middleware(
+                Entrance, gate=access.gate, telemetry=self.telemetry, open_paths=open_paths, changes=changes.routes
+            )
+        if settings.cors_origins:
+            # Outside of all else: what it lets pass may still be refused, and the page may read why.
+            app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **SHARED)
+        complete_document(app, keyed=settings.admin_key is not None, open_paths=open_paths if access.keyed else None)
+        app.add_exception_handler(HTTPException, self._unknown_route)
+        app.add_exception_handler(Exception, self._unforeseen)
         return app
+
+    async def _unknown_route(self, request: Request, error: Exception) -> Response:
+        return missed(request, error) if isinstance(error, HTTPException) else await self._unforeseen(request, error)
+
+    async def _unforeseen(self, request: Request, error: Exception) -> Response:
+        """An error that nobody foresaw: the log gets it all, the caller only the request's id."""
+        path = request.scope["path"]
+        account = account_of(request) or begin_account(self.telemetry, request, "", path)
+        told = unforeseen()
+        account.refused(told, cause=error)
+        return problem(told, account.id)
 
     def _build_grpc(self) -> GrpcServer:
         settings = self.settings
@@ -298,18 +397,49 @@ class Application:
             self._takes_requests,
         )
         limits = GrpcLimits(settings.max_body_bytes, settings.max_grpc_calls)
-        return GrpcServer(calls, streams, (protocol,), limits, self._takes_requests)
+        access = self.access
+        return GrpcServer(
+            calls,
+            streams,
+            (protocol,),
+            limits,
+            self._takes_requests,
+            entrance=CallEntrance(access.gate, self.telemetry) if access.gate is not None else None,
+            credentials=server_credentials(access.certificate) if access.certificate is not None else None,
+        )
 
     def _takes_requests(self) -> bool:
         return self.registry.ready and not self.draining
 
 
-def _triton(settings: Settings, telemetry: Telemetry) -> TritonPool:
+def _tracing(settings: Settings) -> Tracing:
+    """What makes traces, if they are wanted; MissingExtra where the libraries for it are not there."""
+    if settings.otlp_endpoint is None:
+        return NO_TRACING
+    try:
+        # Whoever wants no traces need not have OpenTelemetry.
+        from service.telemetry.otel import OtlpTracing  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise MissingExtra("--otlp-endpoint needs OpenTelemetry: pip install 'vitrail[otel]'") from error
+    return OtlpTracing(settings.otlp_endpoint, settings.trace_share, release())
+
+
+def _triton(settings: Settings, telemetry: Telemetry, fallbacks: Fallbacks) -> TritonPool:
     """The Tritons of the settings."""
+
+    def replica(address: str, up: bool) -> None:  # noqa: FBT001 - as `TritonEvents` has it
+        telemetry.replicas.labels(address).set(up)
+        fallbacks.look()
+
+    def repaired(model: str) -> None:
+        telemetry.repairs.labels(model).inc()
+        fallbacks.look()
+
     events = TritonEvents(
-        replica=lambda address, up: telemetry.replicas.labels(address).set(up),
+        replica=replica,
         retried=lambda cause: telemetry.retries.labels(cause).inc(),
-        repaired=lambda model: telemetry.repairs.labels(model).inc(),
+        repaired=repaired,
+        left=lambda address: telemetry.forget(telemetry.replicas, address),
     )
     urls = [url.strip() for url in settings.triton_url.split(",") if url.strip()]
     return TritonPool(
@@ -321,16 +451,3 @@ def _tell_of_an_end(task: "asyncio.Task[None]") -> None:
     """Work that goes on as long as the service does has ended before it: nobody else would notice."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.critical("%s has ended, and with it what it looked after", task.get_name(), exc_info=error)
-
-
-async def _unknown_route(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        return await _unforeseen(request, error)
-    return missed(request, error)
-
-
-async def _unforeseen(request: Request, error: Exception) -> Response:
-    """An error that nobody foresaw: the log gets it all, the caller only the request's id."""
-    request_id = request_id_of(request)
-    _log.error("request %s failed", request_id, exc_info=error)
-    return problem(unforeseen(), request_id)

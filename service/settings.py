@@ -1,16 +1,19 @@
 """Every knob of the service, once: its name, environment variable, flag, default and explanation."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import ByteSize, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contract.task import Task
 from service.url_policy import UrlPolicy
 
 _MIB = 1 << 20
 _LAST_PORT = 65_535
+_RATE = "^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
 
 class Settings(BaseSettings):
@@ -58,6 +61,13 @@ class Settings(BaseSettings):
     triton_unload_on_exit: Annotated[
         bool, Field(description="Unload the versions from Triton at the end; not where other gateways share it.")
     ] = False
+    fallback: Annotated[
+        Literal["none", "embedded"],
+        Field(
+            description="What answers while no Triton does: nothing, or ONNX Runtime in this process, which says so; "
+            "only with --engine triton."
+        ),
+    ] = "none"
     device: Annotated[
         Literal["auto", "cpu"],
         Field(description="Where models run: auto takes a CUDA GPU where ONNX Runtime finds one, cpu never does."),
@@ -70,6 +80,13 @@ class Settings(BaseSettings):
     ] = None
     max_queue: Annotated[int, Field(ge=1, description="Images that may wait for one version; more are refused.")] = 256
     max_images_in_flight: Annotated[int, Field(ge=1, description="Images admitted at a time; more are refused.")] = 256
+    adaptive_limit: Annotated[
+        bool,
+        Field(
+            description="Admit fewer images at a time where more would only wait: between two batches for each thread "
+            "and --max-images-in-flight."
+        ),
+    ] = True
     max_images_per_request: Annotated[int, Field(ge=1, description="Images in one request.")] = 64
     max_body_bytes: Annotated[int, Field(ge=1, description="Size of a request's body.")] = 32 * _MIB
     max_pixels: Annotated[int, Field(ge=1, description="Pixels of an image, by its header.")] = 50_000_000
@@ -155,13 +172,164 @@ class Settings(BaseSettings):
         SecretStr | None,
         Field(description="Key that calls which change something must bring; without one only callers here may."),
     ] = None
+    admin_port: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=_LAST_PORT,
+            description="Port that alone has the calls which change what is served, /metrics, /v1/history and "
+            "/dashboard; 0 takes a free one. Default: they are at --port.",
+        ),
+    ] = None
+    keys_file: Annotated[
+        Path | None,
+        Field(
+            description="YAML file of the API keys, as `vitrail-serve keys new` prints them; it is looked at every "
+            "second. Without one, and without --jwt-keys, nobody needs a key to ask models."
+        ),
+    ] = None
+    jwt_keys: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="Public keys (a JWKS) that tokens may be signed by: an https:// address or a file. Needs "
+            "--jwt-issuer, --jwt-audience and the extra jwt.",
+        ),
+    ] = None
+    jwt_issuer: Annotated[str | None, Field(min_length=1, description="The iss that a token must have.")] = None
+    jwt_audience: Annotated[str | None, Field(min_length=1, description="The aud that a token must have.")] = None
+    jwt_scope_claim: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="Claim of a token that holds its scopes, infer and admin among them: words, or a list; a dot "
+            "leads into an object, as in realm_access.roles.",
+        ),
+    ] = "scope"
+    rate_limit: Annotated[
+        str | None,
+        Field(
+            pattern=_RATE,
+            description="Requests that a caller may begin who has no limit of its own, e.g. 50/second, by each "
+            "process; second, minute, hour or day. Default: no limit.",
+        ),
+    ] = None
+    max_concurrent_per_caller: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Requests and streams under way of a caller who has no limit of its own, in each process. "
+            "Default: no limit.",
+        ),
+    ] = None
+    tls_certificate: Annotated[
+        Path | None,
+        Field(
+            description="PEM file of the service's certificate and those between it and its root, for REST and gRPC; "
+            "needs --tls-key. It is read anew when it changes."
+        ),
+    ] = None
+    tls_key: Annotated[Path | None, Field(description="PEM file of the certificate's private key.")] = None
+    tls_client_ca: Annotated[
+        Path | None,
+        Field(
+            description="PEM file of the roots by which callers' certificates are checked; then each must bring one."
+        ),
+    ] = None
+    cors_origins: Annotated[
+        list[str],
+        NoDecode,
+        Field(
+            description="Sites whose pages may call this service from a browser, separated by commas: "
+            "https://app.example.com; * is all. Default: none."
+        ),
+    ] = []
+
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$", description="debug … error.")] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], Field(description="Lines for people, or a JSON object a line for a log collector.")
+    ] = "text"
+    access_log_share: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            description="Share, 0 to 1, of the requests that get a line in the log, with the time of each stage; those "
+            "that fail by a fault of the service have one always.",
+        ),
+    ] = 0.0
+    otlp_endpoint: Annotated[
+        str | None,
+        Field(
+            pattern=r"^https?://\S+$",
+            description="Where traces are sent, http://host:4318; needs the extra otel. Without one there are none.",
+        ),
+    ] = None
+    trace_share: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            description="Share, 0 to 1, of the requests that are traced; a caller's own traceparent goes before.",
+        ),
+    ] = 0.01
+    history_s: Annotated[
+        int, Field(ge=60, le=86_400, description="Seconds of the history that /dashboard can show.")
+    ] = 3600
 
     @field_validator("allowed_urls")
     @classmethod
     def _urls_can_be_read(cls, text: str) -> str:
         UrlPolicy.of(text)
         return text
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _origins_are_a_list(cls, given: object) -> object:
+        """By a variable it is one text; a flag's is a list already, whose entries may hold commas."""
+        texts = [given] if isinstance(given, str) else given
+        if not isinstance(texts, list):
+            return given
+        return [origin.strip() for text in texts for origin in str(text).split(",") if origin.strip()]
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_can_be_read(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            if origin != "*" and _ORIGIN.fullmatch(origin) is None:
+                raise ValueError(f"{origin!r} is no origin; it is like https://app.example.com, without a path")
+        return origins
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("--tls-certificate and --tls-key go together; one is missing")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("--tls-client-ca needs --tls-certificate and --tls-key: callers prove themselves over TLS")
+        return self
+
+    @model_validator(mode="after")
+    def _tokens_are_checked_whole(self) -> Self:
+        given = (self.jwt_keys, self.jwt_issuer, self.jwt_audience)
+        if any(given) and not all(given):
+            raise ValueError("--jwt-keys, --jwt-issuer and --jwt-audience go together; one or two are missing")
+        return self
+
+    @model_validator(mode="after")
+    def _fallback_has_a_triton(self) -> Self:
+        if self.fallback != "none" and self.engine != "triton":
+            raise ValueError(
+                f"--fallback {self.fallback} needs --engine triton: without it there is nothing to stand in for"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _admin_has_a_port(self) -> Self:
+        if self.admin_port and self.admin_port in (self.port, self.grpc_port_used):
+            raise ValueError(f"--admin-port {self.admin_port} is taken by REST or gRPC; it needs one of its own")
+        return self
 
     @model_validator(mode="after")
     def _grpc_has_a_port(self) -> Self:

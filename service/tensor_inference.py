@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from contract.card import ModelCard
 from contract.preprocess import Pixels
+from contract.task import Task
 from contract.tensors import DType, TensorSpec
 from service.engines.base import Inferred
 from service.errors import ErrorKind, ServiceError, deadline_exceeded, invalid_parameters
 from service.inference import Inference
 from service.registry.version import LoadedVersion, Resolved
+from service.security.caller import Priority
 from service.telemetry import Stages
 
 _SHOWN = 200
@@ -53,6 +55,10 @@ class TensorQuery:
     stages: Stages = field(default_factory=Stages)
     metadata: Mapping[str, str] = field(default_factory=dict)
     """The request's headers, found by names in lower case."""
+    resolved: Callable[[Task], None] = lambda _: None
+    """Hears of the model's task, once it is known."""
+    priority: Priority = Priority.NORMAL
+    """Of the caller: the lower, the sooner it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,8 @@ class TensorAnswer:
     images: int
     alias: str | None
     version_used: LoadedVersion
+    stand_in: str = ""
+    """What answered because the version's engine was away; empty where that did."""
 
 
 class TensorInference:
@@ -80,10 +88,17 @@ class TensorInference:
             raise deadline_exceeded("the deadline passed before the model had answered") from None
 
     async def _infer(self, query: TensorQuery) -> TensorAnswer:
-        resolved = await self._inference.resolve(None, query.model, query.metadata, query.deadline)
+        try:
+            resolved = await self._inference.resolve(None, query.model, query.metadata, query.deadline)
+        except ServiceError:
+            # That no version of a model is ready is an error of its task, as it is where the task is in the path.
+            if task := self._inference.task_of(query.model):
+                query.resolved(task)
+            raise
+        query.resolved(resolved.version.card.task)
         images = check_input(resolved.version.card, query.inputs)
         check_outputs(resolved.version.card, query.outputs)
-        with self._inference.permit(images):
+        with self._inference.permit(images, query.priority):
             try:
                 return await _run(query, resolved)
             except ServiceError as error:
@@ -146,7 +161,7 @@ async def _run(query: TensorQuery, resolved: Resolved) -> TensorAnswer:
     names = query.outputs or [output.name for output in version.card.outputs]
     outputs = {name: _together(name, inferred) for name in names}
     stages.postprocess = time.monotonic() - done
-    return TensorAnswer(outputs, len(inferred), resolved.alias, version)
+    return TensorAnswer(outputs, len(inferred), resolved.alias, version, max(item.stand_in for item in inferred))
 
 
 def _together(name: str, inferred: Sequence[Inferred]) -> npt.NDArray[Any]:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from build_engines.catalog.entry import Entry
 
-_LONG_S = 45.0
+_LONG_S = 10.0
 """Entries that take longer are left to the run over the whole catalogue, where others can stand for them; where none
-can, they have their turn every third day."""
-_TURNS = 3
+can, they have their turn once a week."""
+_TURNS = 7
 
 Feature = tuple[str, str]
 
@@ -23,7 +23,7 @@ def features(entry: Entry) -> frozenset[Feature]:
 def subset(entries: Sequence[Entry], seconds: Mapping[str, float], rotation: int) -> tuple[Entry, ...]:
     """Few entries that have together all features of all entries; another ``rotation`` chooses others where it can.
 
-    Features that only long builds have are in every third rotation, each third of them by turns.
+    Features that only long builds have are in every seventh rotation, a seventh of them in each.
 
     ``seconds``: how long each entry's build took, by name; entries unknown to it count as quick.
     """

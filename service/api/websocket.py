@@ -1,7 +1,6 @@
 """``WS /v1/stream``: each binary message an encoded frame, each answer one JSON text, in the frames' order."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
@@ -22,13 +21,15 @@ from service.api.json_answers import as_json, model_of
 from service.api.request_id import request_id
 from service.errors import ErrorKind, ServiceError, invalid_parameters, unforeseen
 from service.inference import Inference, Query, parse_parameters
+from service.security.caller import caller_of
+from service.security.own_pages import OwnPages
 from service.stream_places import StreamPlaces
-from service.telemetry import Stages, Telemetry
+from service.telemetry import Account, Telemetry, Transport
 from service.window import in_order
 
-_log = logging.getLogger("vitrail.websocket")
-
 PATH = "/v1/stream"
+SUBPROTOCOL = "vitrail"
+"""What is agreed on with a browser that offers protocols, one of which may hold its key."""
 
 _GOING_AWAY = 1001
 _POLICY_VIOLATION = 1008
@@ -106,6 +107,8 @@ class StreamRoute:
     places: StreamPlaces
     codes: Mapping[ErrorKind, int]
     """The HTTP status of each kind of error, as the metrics' label ``code``."""
+    pages: OwnPages = field(default_factory=OwnPages)
+    """Whose pages may open streams: browsers let those of all sites try."""
 
     def router(self) -> APIRouter:
         """The one route."""
@@ -114,16 +117,19 @@ class StreamRoute:
     async def _stream(self, socket: WebSocket) -> None:
         stream_id = request_id(socket.headers.get("x-request-id"))
         # Refusing the handshake would tell a script in a browser nothing but that it failed; so errors are told after.
-        await socket.accept(headers=[(b"x-request-id", stream_id.encode("latin-1", "replace"))])
+        agreed = SUBPROTOCOL if SUBPROTOCOL in socket.scope.get("subprotocols", ()) else None
+        await socket.accept(agreed, headers=[(b"x-request-id", stream_id.encode("latin-1", "replace"))])
         task = TASKS.get(socket.query_params.get("task", ""))  # type: ignore[call-overload]
-        notes = Notes(self.telemetry, self.codes, stream_id, task.task if task else "")
+        notes = Notes(self.telemetry, self.codes, stream_id, task.task if task else "", socket.headers)
         with ExitStack() as stack:
             try:
+                self.pages.require(socket.headers)
                 wanted = await self._wanted(socket, task)
-                stack.enter_context(self.places.place(socket.client.host if socket.client else ""))
+                host = socket.client.host if socket.client else ""
+                stack.enter_context(self.places.place(caller_of(socket.scope).id or host))
             except ServiceError as error:
-                notes.refused(error)
-                await _refuse(socket, error, self.limits.stall_s)
+                notes.refused(notes.account(), error)
+                await refuse(socket, error, self.limits.stall_s)
                 return
             await Stream(socket, wanted, self.inference, self.limits, notes).run()
 
@@ -151,17 +157,15 @@ class Notes:
     task: str
     """As a metric's label; empty where the caller made it up."""
 
-    def answered(self, model: str, version: int) -> None:
-        """Count a frame that got its answer."""
-        self.telemetry.requests.labels(self.task, model, str(version), "200").inc()
+    headers: Mapping[str, str]
 
-    def refused(self, error: ServiceError, cause: BaseException | None = None) -> None:
-        """Count a frame, or a stream, that gets none; the log hears of it if it is our fault."""
-        if error.kind is ErrorKind.INTERNAL:
-            _log.error("stream %s failed: %s", self.stream_id, cause or error, exc_info=cause or error)
-        self.telemetry.rejections.labels(self.task, error.kind).inc()
-        # The model may be any string that a caller made up, so it is no label here.
-        self.telemetry.requests.labels(self.task, "", "", str(self.codes[error.kind])).inc()
+    def account(self) -> Account:
+        """Of a frame; to be asked for in a task that does nothing else."""
+        return self.telemetry.account(Transport.WEBSOCKET, self.task, self.stream_id, self.headers, f"frame {PATH}")
+
+    def refused(self, account: Account, error: ServiceError, cause: BaseException | None = None) -> None:
+        """Note a frame, or a stream, that gets no answer."""
+        account.refused(error, str(self.codes[error.kind]), cause)
 
 
 @dataclass(slots=True)
@@ -234,15 +238,15 @@ class Stream:
     async def _answer(self, message: Frame | ServiceError) -> str:
         """The text that answers a message."""
         if isinstance(message, ServiceError):
-            self.notes.refused(message)
+            self.notes.refused(self.notes.account(), message)
             return as_json({"error": _told(message)}).decode()
-        with Attempt(message, self.notes) as attempt:
-            attempt.answer = await self._predict(message)
+        with Attempt(message, self.notes, self.notes.account()) as attempt:
+            attempt.answer = await self._predict(message, attempt.account)
         return attempt.answer.decode()
 
-    async def _predict(self, frame: Frame) -> bytes:
-        stages = Stages()
-        deadline = time.monotonic() + self.limits.frame_timeout_s
+    async def _predict(self, frame: Frame, account: Account) -> bytes:
+        account.received_bytes = len(frame.image)
+        deadline, stages = time.monotonic() + self.limits.frame_timeout_s, account.stages
         task, headers = self.wanted.task.task, self.socket.headers
         query = Query(
             task,
@@ -254,13 +258,13 @@ class Stream:
             headers,
             self.notes.stream_id,
             self.flow,
+            caller_of(self.socket.scope).priority,
         )
         answer = await self.inference.predict(query)
         begun = time.monotonic()
         result = as_json(answer.results[0])
         stages.encode = time.monotonic() - begun
-        answer.version_used.metrics.observe(stages, 1)
-        self.notes.answered(answer.model, answer.version)
+        account.answered(answer.version_used.metrics, answer.alias, "200", 1, len(result))
         return orjson.dumps(
             {
                 "frame": frame.number,
@@ -280,6 +284,7 @@ class Attempt:
 
     frame: Frame
     notes: Notes
+    account: Account
     answer: bytes = b""
 
     def __enter__(self) -> Self:
@@ -290,11 +295,11 @@ class Attempt:
     ) -> bool:
         """Tell the caller what is meant for callers, and the log the rest; a cancellation goes on its way."""
         if isinstance(error, asyncio.CancelledError):
-            self.notes.refused(ServiceError(ErrorKind.CANCELLED, "the caller has left"))
+            self.notes.refused(self.account, ServiceError(ErrorKind.CANCELLED, "the caller has left"))
         if not isinstance(error, Exception):
             return False
         told = error if isinstance(error, ServiceError) else unforeseen()
-        self.notes.refused(told, error)
+        self.notes.refused(self.account, told, error)
         self.answer = as_json({"frame": self.frame.number, "error": _told(told)})
         return True
 
@@ -304,8 +309,8 @@ def _told(error: ServiceError) -> dict[str, str]:
     return {"code": error.kind, "detail": error.message}
 
 
-async def _refuse(socket: WebSocket, error: ServiceError, stall_s: float) -> None:
-    """Tell why there is no stream, and close it; the reason alone would be cut off at 123 bytes."""
+async def refuse(socket: WebSocket, error: ServiceError, stall_s: float) -> None:
+    """Tell why an accepted stream is none, and close it; the reason alone would be cut off at 123 bytes."""
     reason = error.message.encode()[:_MAX_REASON_BYTES].decode(errors="ignore")
     try:
         await _within(stall_s, socket.send_text(as_json({"error": _told(error)}).decode()))

@@ -2,11 +2,9 @@
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from contract.repository import Repository, RepositoryError
@@ -17,6 +15,7 @@ from service.registry.loader import EngineRefused, Loader, OpenEngine
 from service.registry.registry import Registry
 from service.registry.repository_watch import Key, RepositoryWatch, size_of
 from service.registry.version import LoadedVersion, Version, VersionState
+from service.resident_memory import resident_bytes
 from service.telemetry import Telemetry
 
 _log = logging.getLogger("vitrail.registry")
@@ -50,7 +49,7 @@ class Lifecycle:
         telemetry: Telemetry,
         memory: MemoryPolicy | None = None,
         drain_timeout_s: float = 30.0,
-        resident_bytes: Callable[[], int] | None = None,
+        resident_bytes: Callable[[], int | None] = resident_bytes,
     ) -> None:
         self._registry = registry
         self._repository = repository
@@ -58,7 +57,7 @@ class Lifecycle:
         self._telemetry = telemetry
         self._memory = memory or MemoryPolicy()
         self._drain_timeout_s = drain_timeout_s
-        self._resident_bytes = resident_bytes or _resident_bytes
+        self._resident_bytes = resident_bytes
         self._watch = RepositoryWatch(repository)
         self._unreadable: str | None = None
         self._loading = asyncio.Lock()
@@ -170,7 +169,7 @@ class Lifecycle:
                 version.stale, version.condition, version.reason = False, VersionState.EVICTED, _FULL
                 return
             version.stale = False
-            begun, before = time.monotonic(), self._resident_bytes()
+            begun, before = time.monotonic(), self._resident_bytes() or 0
             (loaded,) = await asyncio.gather(self._read_and_open(version), return_exceptions=True)
             if isinstance(loaded, asyncio.CancelledError):
                 version.stale = True
@@ -178,7 +177,7 @@ class Lifecycle:
             if isinstance(loaded, BaseException):
                 self._failed(version, loaded)
             else:
-                version.memory_bytes = max(size_of(version.fingerprint), self._resident_bytes() - before)
+                version.memory_bytes = max(size_of(version.fingerprint), (self._resident_bytes() or 0) - before)
                 self._succeeded(version, loaded, time.monotonic() - begun)
 
     async def _read_and_open(self, version: Version) -> LoadedVersion:
@@ -199,6 +198,7 @@ class Lifecycle:
         if before is not None:
             self._in_background(self._close(version, before))
         self._count(version)
+        self._telemetry.load_seconds.labels(version.model, str(version.number)).set(seconds)
         self._registry.refresh()
         _log.info("%s:%d is ready (%.2f s)", version.model, version.number, seconds)
 
@@ -212,6 +212,7 @@ class Lifecycle:
         if version.loaded is not None:
             version.reason = f"its files have changed, and it goes on as it was before: {reason}"
             _log.error("%s: %s", name, version.reason, exc_info=_unforeseen(error))
+            self._telemetry.loads.labels(VersionState.FAILED).inc()
             return
         version.reason = reason
         if not version.stale:
@@ -226,6 +227,8 @@ class Lifecycle:
     def _show(self, version: Version) -> None:
         labels = (version.model, str(version.number))
         self._telemetry.ready.labels(*labels).set(version.loaded is not None)
+        if version.card is not None:
+            self._telemetry.certified.labels(*labels).set(version.card.certificate.passed)
         self._telemetry.memory.labels(*labels).set(version.memory_bytes if version.loaded else 0)
 
     async def _make_room(self, version: Version) -> bool:
@@ -259,6 +262,8 @@ class Lifecycle:
         if version.loaded:
             _log.info("%s:%d is gone from the repository", *version.key)
         self._retire(version, VersionState.UNLOADED, "it is gone from the repository")
+        for gauge in (self._telemetry.ready, self._telemetry.certified, self._telemetry.memory):
+            self._telemetry.forget(gauge, version.model, str(version.number))
 
     def _retire(self, version: Version, condition: VersionState, reason: str) -> "asyncio.Task[None]":
         """Take a version out of traffic now, and close it when its last request has ended; the task is that end."""
@@ -266,6 +271,8 @@ class Lifecycle:
         version.condition, version.reason, version.stale = condition, reason, False
         self._registry.refresh()
         self._show(version)
+        # Nobody answers for it any more, neither its engine nor a stand-in.
+        self._telemetry.forget(self._telemetry.degraded, version.model, str(version.number))
         return self._in_background(self._close(version, loaded))
 
     async def _close(self, version: Version, loaded: LoadedVersion | None) -> None:
@@ -283,14 +290,6 @@ class Lifecycle:
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
         return task
-
-
-def _resident_bytes(statm: Path = Path("/proc/self/statm")) -> int:
-    """This process's resident memory; 0 where the system does not tell."""
-    try:
-        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError, ValueError):
-        return 0
 
 
 _FORESEEN = (RepositoryError, EngineRefused, GoldenMismatch, ServiceError)

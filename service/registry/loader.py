@@ -54,6 +54,7 @@ class Loader:
             await golden.warm_up(engine)
             undo.pop_all()
         engine.take_traffic()
+        metrics.in_traffic = True
         return LoadedVersion(card, task, settings, engine, metrics)
 
 

@@ -76,6 +76,11 @@ class Registry:
         """The model that answers a task when none is named."""
         return self._defaults.get(task)
 
+    def task_of(self, text: str) -> Task | None:
+        """The task of the model that is named, ready or not; None if no card tells."""
+        versions = self._versions.get(parse_selector(text).name, {})
+        return next((version.card.task for version in versions.values() if version.card), None)
+
     @property
     def routing(self) -> Routing:
         """What is followed."""

@@ -18,6 +18,7 @@ from service.inference import Computed, Prepared, prepare
 from service.priority import COPIES, patient_threads
 from service.registry.version import LoadedVersion
 from service.rollout.disagreement import Disagreement, disagreement
+from service.telemetry.tracing import CURRENT
 
 _LONGEST_WAIT_S = 1.0
 _LOOK_S = 0.005
@@ -84,6 +85,8 @@ class Copies:
         self._threads.shutdown(cancel_futures=True)
 
     async def _run(self) -> None:
+        # It stems from the request that set it going, and goes on for others: copies belong to nobody's trace.
+        CURRENT.set(None)
         while self._waiting:
             copy = self._waiting.popleft()
             with copy.other.leases:

@@ -1,4 +1,4 @@
-"""Another part of the catalogue every day builds and is certified; three days cover every source, task and head."""
+"""Another part of the catalogue every day builds and is certified; a week covers every source, task and head."""
 
 import os
 import time

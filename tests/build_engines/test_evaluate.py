@@ -118,7 +118,7 @@ def test_a_broken_picture_is_counted_and_named(root: Path, data: Path) -> None:
     told = event(run(root, data, "--json"))
     assert told["images"] == 5
     assert [Path(item["path"]).name for item in told["unreadable"]] == ["torn.jpg"]
-    assert "torn.jpg: this is not an image" in run(root, data).stderr
+    assert "torn.jpg: the image is broken" in run(root, data).stderr
 
 
 def test_an_unknown_folder_is_left_out_and_named(root: Path, data: Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from contract.card import ModelCard
 from contract.preprocess import Pixels
 from service.app import Application
-from service.engines.batcher import Batcher, BatcherGauges
+from service.engines.batcher import Batcher
 from service.engines.onnx import OnnxEngine
 from service.settings import Settings
 from service.telemetry import VersionMetrics
@@ -48,8 +48,7 @@ async def running(
         path = repository / card.name / str(card.version) / "model.onnx"
         held = HeldEngine(OnnxEngine(card, path, threads, 2, settings.get("max_batch_size")))
         engines[f"{card.name}:{card.version}"] = held
-        gauges = BatcherGauges(metrics.batch_size.observe, metrics.queue_depth.set)
-        return Batcher(held, settings.get("max_queue", 256), gauges)
+        return Batcher(held, settings.get("max_queue", 256), application.batcher_events(metrics))
 
     async def open_in_triton(card: ModelCard, metrics: VersionMetrics) -> HeldEngine:
         assert application.triton is not None

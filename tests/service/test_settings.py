@@ -46,6 +46,20 @@ KNOBS: dict[str, tuple[str, Any]] = {
     "max_frame_streams": ("5", 5),
     "max_frame_streams_per_caller": ("2", 2),
     "admin_key": ("open sesame", SecretStr("open sesame")),
+    "admin_port": ("83", 83),
+    "keys_file": ("keys.yaml", Path("keys.yaml")),
+    "jwt_keys": ("https://issuer.example/keys", "https://issuer.example/keys"),
+    "jwt_issuer": ("https://issuer.example", "https://issuer.example"),
+    "jwt_audience": ("vitrail", "vitrail"),
+    "jwt_scope_claim": ("realm_access.roles", "realm_access.roles"),
+    "rate_limit": ("50/second", "50/second"),
+    "max_concurrent_per_caller": ("4", 4),
+    "tls_certificate": ("tls.crt", Path("tls.crt")),
+    "tls_key": ("tls.key", Path("tls.key")),
+    "tls_client_ca": ("ca.crt", Path("ca.crt")),
+    "cors_origins": ("https://a.example, http://b:81", ["https://a.example", "http://b:81"]),
+    "adaptive_limit": ("false", False),
+    "fallback": ("embedded", "embedded"),
     "device": ("cpu", "cpu"),
     "threads": ("3", 3),
     "max_batch_size": ("4", 4),
@@ -61,7 +75,20 @@ KNOBS: dict[str, tuple[str, Any]] = {
     "drain_timeout_s": ("5.5", 5.5),
     "default_models": ('{"classify": "colours", "embed": "means"}', {Task.CLASSIFY: "colours", Task.EMBED: "means"}),
     "log_level": ("debug", "debug"),
+    "log_format": ("json", "json"),
+    "access_log_share": ("0.5", 0.5),
+    "otlp_endpoint": ("http://127.0.0.1:4318", "http://127.0.0.1:4318"),
+    "trace_share": ("0.25", 0.25),
+    "history_s": ("600", 600),
 }
+TLS = {"tls_certificate": "tls.crt", "tls_key": "tls.key"}
+TOKENS = {"jwt_keys": "keys.json", "jwt_issuer": "me", "jwt_audience": "you"}
+COMPANIONS: dict[str, dict[str, Any]] = {
+    **{name: {other: TLS[other] for other in TLS if other != name} for name in (*TLS, "tls_client_ca")},
+    **{name: {other: TOKENS[other] for other in TOKENS if other != name} for name in TOKENS},
+    "fallback": {"engine": "triton"},
+}
+"""What a setting cannot do without."""
 
 
 @pytest.fixture(autouse=True)
@@ -106,8 +133,12 @@ def test_each_knob_explains_itself(name: str) -> None:
 def test_each_knob_has_a_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """``VITRAIL_…`` sets it, and nothing else."""
     text, value = KNOBS[name]
+    before = Settings.model_construct(**COMPANIONS.get(name, {}))
+    for other, needed in COMPANIONS.get(name, {}).items():
+        monkeypatch.setenv(f"VITRAIL_{other.upper()}", needed)
     monkeypatch.setenv(f"VITRAIL_{name.upper()}", text)
-    assert Settings() == Settings().model_copy(update={name: value})
+    changed = {other for other in KNOBS if getattr(Settings(), other) != getattr(before, other)}
+    assert changed - set(COMPANIONS.get(name, {})) == {name}
     assert getattr(Settings(), name) == value
 
 
@@ -116,9 +147,12 @@ def test_each_knob_has_a_flag_that_goes_before_its_variable(monkeypatch: pytest.
     """``--…`` sets it, also where the variable says otherwise."""
     text, value = KNOBS[name]
     default = getattr(Settings(), name)
-    if default not in (None, {}):
+    if default not in (None, {}, []):
         monkeypatch.setenv(f"VITRAIL_{name.upper()}", str(default))
-    given = [flag(name)] if value is True else [flag(name), text]
+    for other, needed in COMPANIONS.get(name, {}).items():
+        monkeypatch.setenv(f"VITRAIL_{other.upper()}", needed)
+    given = {True: [flag(name)], False: [f"--no-{flag(name)[2:]}"]}.get(value) if isinstance(value, bool) else None
+    given = given or [flag(name), text]
     assert getattr(CliApp.run(Settings, given), name) == value
 
 
@@ -134,7 +168,15 @@ def test_each_knob_has_a_flag_that_goes_before_its_variable(monkeypatch: pytest.
         ("body_timeout_s", "0"),
         ("drain_delay_s", "-0.1"),
         ("log_level", "loud"),
+        ("log_format", "xml"),
+        ("access_log_share", "2"),
+        ("otlp_endpoint", "collector:4318"),
+        ("trace_share", "nan"),
         ("default_models", '{"paint": "a"}'),
+        ("rate_limit", "50/s"),
+        ("max_concurrent_per_caller", "0"),
+        ("cors_origins", "https://a.example/path"),
+        ("fallback", "luck"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
@@ -197,3 +239,20 @@ def test_two_services_on_one_port() -> None:
     """REST and gRPC on the same port make no sense."""
     with pytest.raises(ValueError, match="are both 8000"):
         Settings(port=8000, grpc_port=8000)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"tls_certificate": "a"}, "--tls-key"),
+        ({"tls_client_ca": "a"}, "--tls-client-ca"),
+        ({"jwt_keys": "a", "jwt_issuer": "b"}, "--jwt-audience"),
+        ({"fallback": "embedded"}, "--engine triton"),
+        ({"admin_port": 8001}, "--admin-port"),
+    ],
+    ids=str,
+)
+def test_settings_that_need_each_other_are_asked_for(settings: dict[str, Any], named: str) -> None:
+    """What makes no sense alone is refused, and what is missing, or in its way, is named."""
+    with pytest.raises(ValidationError, match=named):
+        Settings(**settings)

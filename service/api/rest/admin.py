@@ -1,5 +1,6 @@
 """What changes: versions loaded and unloaded, aliases, shares, defaults. Every route needs the right to do so."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any, TypeVar
 import orjson
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from contract.task import Task
@@ -23,8 +24,9 @@ from service.api.rest.admin_document import (
 )
 from service.api.rest.body import BodyLimits, receive
 from service.api.rest.document import ADMIN
-from service.api.rest.guarded import guarded
+from service.api.rest.guarded import Work, guarded
 from service.api.rest.models import ModelRoutes
+from service.api.rest.predict import request_id_of
 from service.errors import ErrorKind, ServiceError, invalid_parameters
 from service.registry.lifecycle import Lifecycle
 from service.registry.registry import Registry
@@ -32,7 +34,8 @@ from service.registry.routing import STABLE, parse_selector
 from service.registry.routing_control import RoutingControl
 from service.registry.traffic import RESERVED, ModelTraffic, Routing
 from service.registry.version import VersionState
-from service.security import AdminAccess
+from service.security import AdminAccess, audit
+from service.security.caller import caller_of
 
 _LARGEST_BODY = 1 << 16
 _NUMBER = re.compile("[1-9][0-9]{0,8}")
@@ -76,7 +79,7 @@ class AdminRoutes:
         ):
             router.add_api_route(
                 path,
-                guarded(work, self._require),
+                guarded(self._audited(work, summary)),
                 methods=[method],
                 summary=summary,
                 name=summary,
@@ -85,8 +88,34 @@ class AdminRoutes:
             )
         return router
 
-    def _require(self, request: Request) -> None:
-        self.access.require(request.headers, request.client.host if request.client else None)
+    def _audited(self, work: Work, action: str) -> Work:
+        """The work, for those who may have it done; each try leaves a line behind, whatever became of it."""
+
+        async def route(request: Request) -> Response:
+            who, outcome = caller_of(request.scope).id or "unknown", ErrorKind.INTERNAL.value
+            try:
+                who = self.access.require(request.headers, _peer(request), caller_of(request.scope))
+                response = await work(request)
+                outcome = "done"
+            except ServiceError as error:
+                outcome = error.kind.value
+                raise
+            except (ClientDisconnect, asyncio.CancelledError):
+                # What had begun may have been done.
+                outcome = ErrorKind.CANCELLED.value
+                raise
+            finally:
+                audit.note(
+                    who=who,
+                    peer=_peer(request),
+                    action=action,
+                    target=request.scope["path"],
+                    outcome=outcome,
+                    request_id=request_id_of(request),
+                )
+            return response
+
+        return route
 
     async def _load(self, request: Request) -> Response:
         version = await self.lifecycle.load(*_version_of(request))
@@ -181,6 +210,10 @@ class AdminRoutes:
 def limits_of(limits: BodyLimits) -> BodyLimits:
     """The service's limits for bodies of a few words."""
     return BodyLimits(_LARGEST_BODY, limits.max_images, limits.timeout_s, limits.stall_s)
+
+
+def _peer(request: Request) -> str | None:
+    return request.client.host if request.client else None
 
 
 def _version_of(request: Request) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 import asyncio
 import binascii
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import orjson
@@ -13,10 +13,26 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from contract.validation import first_problem
-from service.errors import ErrorKind, ServiceError, deadline_exceeded, invalid_parameters
+from service.errors import ErrorKind, ServiceError, deadline_exceeded, invalid_parameters, overloaded
+
+_LONG_JSON, _MOST_VALUES = 1 << 20, 20_000
+"""Bytes from which JSON is looked through before it is parsed, and the values that it may then hold: base64 has no
+commas, and a megabyte of small values would take the event loop 0.2 s and 20 MB."""
 
 _RAW = ("application/octet-stream", "application/x-www-form-urlencoded", "")
 """Types under which the body is the image itself; the second is what curl sends when no type is named."""
+
+
+_MOST_ARRIVING = 16
+"""Bodies of the largest size that may be on their way at a time; smaller ones in proportion."""
+
+
+@dataclass(slots=True)
+class Arriving:
+    """What has come so far of all bodies that are on their way: slow callers must not fill the memory."""
+
+    held: int = 0
+    """Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +43,17 @@ class BodyLimits:
     max_images: int
     timeout_s: float
     stall_s: float
+    arriving: Arriving = field(default_factory=Arriving)
+
+    def hold(self, size: int) -> None:
+        """So many bytes more are held; ServiceError (overloaded) where that would be too many."""
+        if self.arriving.held + size > _MOST_ARRIVING * self.max_bytes:
+            raise overloaded("the bodies that arrive fill the memory that is meant for them; try again in a moment")
+        self.arriving.held += size
+
+    def let_go(self, size: int) -> None:
+        """They are held no more, or belong to a request that is whole."""
+        self.arriving.held -= size
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +62,12 @@ class Body:
 
     images: list[bytes]
     parameters: dict[str, Any]
+    size: int
+    """Bytes."""
+
+
+_MOST_FIELDS = 16
+"""Of an object whose names are known; beyond it there is no use in naming those that are not."""
 
 
 class ImageReference(BaseModel):
@@ -73,7 +106,7 @@ async def read_body(request: Request, limits: BodyLimits) -> Body:
         )
     data = await receive(request, limits)
     if is_raw:
-        return Body([data], {})
+        return Body([data], {}, len(data))
     if media_type == "application/json":
         return _from_json(data, limits)
     return await _from_multipart(request, data, limits)
@@ -100,12 +133,15 @@ async def receive(request: Request, limits: BodyLimits) -> bytes:
                 more = message.get("more_body", False)
                 if not more and not received:
                     return chunk
+                limits.hold(len(chunk))
                 received += chunk
                 if not more:
                     return bytes(received)
                 patience.reschedule(min(end, loop.time() + limits.stall_s))
     except TimeoutError:
         raise deadline_exceeded(f"the body stopped arriving after {len(received)} bytes") from None
+    finally:
+        limits.let_go(len(received))
 
 
 def _too_large(limits: BodyLimits) -> ServiceError:
@@ -113,14 +149,27 @@ def _too_large(limits: BodyLimits) -> ServiceError:
 
 
 def _from_json(data: bytes, limits: BodyLimits) -> Body:
+    if len(data) > _LONG_JSON and data.count(b",") > _MOST_VALUES:
+        raise invalid_parameters(f"the JSON body holds more than {_MOST_VALUES:,} values")
     try:
-        parsed = JsonBody.model_validate(orjson.loads(data))
+        given = orjson.loads(data)
+        _check_form(given, limits)
+        parsed = JsonBody.model_validate(given)
     except orjson.JSONDecodeError as error:
         raise invalid_parameters(f"the body is not JSON: {error}") from error
     except ValidationError as error:
         raise invalid_parameters(f"the JSON body is not of the documented form: {first_problem(error)}") from error
-    _check_count(len(parsed.images), limits)
-    return Body([_decode(index, image) for index, image in enumerate(parsed.images)], parsed.parameters)
+    return Body([_decode(index, image) for index, image in enumerate(parsed.images)], parsed.parameters, len(data))
+
+
+def _check_form(given: Any, limits: BodyLimits) -> None:
+    """Refuse what pydantic would find very many problems with: each costs a kilobyte, whatever its own length."""
+    images = given.get("images") if isinstance(given, dict) else None
+    if isinstance(images, list):
+        _check_count(len(images), limits)
+    for fields in (given, *(images if isinstance(images, list) else ())):
+        if isinstance(fields, dict) and len(fields) > _MOST_FIELDS:
+            raise invalid_parameters(f"the JSON body is not of the documented form: {len(fields):,} names in an object")
 
 
 def _decode(index: int, image: ImageReference) -> bytes:
@@ -135,6 +184,9 @@ def _decode(index: int, image: ImageReference) -> bytes:
 
 class _WholeForm(MultiPartParser):
     """Starlette's parser, which by itself answers a form that was cut short with those of its parts that were whole."""
+
+    spool_max_size = 0
+    """No part goes to a file: the whole body is in memory already, and a disk may be full."""
 
     _ended = False
 
@@ -168,15 +220,14 @@ async def _from_multipart(request: Request, data: bytes, limits: BodyLimits) -> 
             raise ServiceError(ErrorKind.TOO_LARGE, message) from error
         raise invalid_parameters(f"the multipart body cannot be read: {error.message}") from error
     try:
-        body = await _from_form(form)
+        body = await _from_form(form, len(data))
     finally:
-        # Large parts lie in temporary files.
         await form.close()
     _check_count(len(body.images), limits)
     return body
 
 
-async def _from_form(form: FormData) -> Body:
+async def _from_form(form: FormData, size: int) -> Body:
     images: list[bytes] = []
     parameters: dict[str, Any] = {}
     for name, value in form.multi_items():
@@ -188,7 +239,7 @@ async def _from_form(form: FormData) -> Body:
             raise invalid_parameters("the multipart body has a file that is not named 'image'")
     if not images:
         raise invalid_parameters("the multipart body has no file named 'image'")
-    return Body(images, parameters)
+    return Body(images, parameters, size)
 
 
 def _check_count(images: int, limits: BodyLimits) -> None:

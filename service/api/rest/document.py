@@ -26,6 +26,14 @@ _KEY_SCHEME: Schema = {
     "scheme": "bearer",
     "description": "What the service was started with as --admin-key.",
 }
+_CALLER_SCHEMES: Schema = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key of the service, or a token of its identity provider.",
+    },
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key of the service."},
+}
 BINARY: Schema = {"type": "string", "format": "binary"}
 _HEADERS: Schema = {
     "X-Request-Id": {
@@ -50,14 +58,14 @@ _TIMES = (429, 503)
 """Statuses whose answers say when to try again."""
 _DESCRIPTIONS = {
     400: "The request makes no sense; the answer says why.",
-    401: "The admin key is missing or wrong.",
+    401: "The key or token is missing, wrong or out of date.",
     403: "Not allowed, e.g. images by URL, or changes from another machine where there is no admin key.",
     404: "There is no such model, version, alias or task.",
     409: "The version takes no traffic now.",
     413: "The body, an image or the number of images is over the limit.",
     415: "The body is of a type that is not taken.",
     422: "The request makes no sense, or an image cannot be read; the answer says why.",
-    429: "There is more work than the service can take.",
+    429: "There is more work than the service can take, or more than the caller may ask for.",
     500: "The service's own mistake; its log tells more under the request's id.",
     503: "What runs the model cannot be reached now.",
     504: "The caller's deadline has passed, or the body arrived too slowly.",
@@ -124,12 +132,13 @@ MODEL_NAME = path_parameter("name", "The model's name.")
 VERSION_NUMBER = path_parameter("number", "The version's number.", pattern="^[1-9][0-9]{0,8}$")
 
 
-def complete_document(app: FastAPI, *, keyed: bool) -> None:
+def complete_document(app: FastAPI, *, keyed: bool, open_paths: frozenset[str] | None = None) -> None:
     """Have the application's document hold what its routes only refer to.
 
     Args:
         app: the application, with all its routes.
         keyed: changes need the admin's key.
+        open_paths: those that need no caller's key; None where none does.
     """
     make = app.openapi
 
@@ -139,7 +148,14 @@ def complete_document(app: FastAPI, *, keyed: bool) -> None:
         for model in (Problem, ProtocolError, Status):
             components["schemas"].setdefault(model.__name__, model.model_json_schema())
         components["headers"] = _HEADERS
-        if keyed:
+        if open_paths is not None:
+            components["securitySchemes"] = _CALLER_SCHEMES
+            for path, operations in document["paths"].items():
+                if path not in open_paths:
+                    for operation in operations.values():
+                        operation["security"] = [{name: []} for name in _CALLER_SCHEMES]
+                        operation["responses"] = _asked(path) | operation["responses"]
+        elif keyed:
             components["securitySchemes"] = {_KEY: _KEY_SCHEME}
             for operation in _operations(document):
                 if ADMIN in operation["tags"]:
@@ -147,6 +163,15 @@ def complete_document(app: FastAPI, *, keyed: bool) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _asked(path: str) -> Schema:
+    """The answers that every caller may meet where callers are asked who they are."""
+    if path.startswith("/v2"):
+        answers = refusals("application/json", reference(ProtocolError), REQUEST_ID, 401, 403, 429)
+    else:
+        answers = problems(401, 403, 429)
+    return {str(status): answer for status, answer in answers.items()}
 
 
 def _operations(document: Schema) -> Iterator[Schema]:

@@ -15,9 +15,10 @@ from starlette.responses import Response
 from contract.preprocess import Pixels
 from contract.tensors import TensorSpec
 from service.api.rest import protocol_document as document
+from service.api.rest.accounts import begin_account
 from service.api.rest.body import BodyLimits, receive
 from service.api.rest.departure import unless_caller_leaves
-from service.api.rest.predict import headers_of, request_id_of, timeout_of
+from service.api.rest.predict import headers_of, timeout_of
 from service.api.rest.refusals import refused
 from service.api.rest.tensor_codec import (
     HEADER,
@@ -33,8 +34,9 @@ from service.errors import ErrorKind, ServiceError
 from service.pixel_tensors import from_bytes, from_numbers
 from service.registry.registry import Registry
 from service.registry.routing import Selector
+from service.security.caller import caller_of
 from service.served_models import SERVER, ServedModels, release, selector_of, text_of
-from service.telemetry import Stages, Telemetry
+from service.telemetry import Account, Stages, Telemetry
 from service.tensor_inference import InputTensor, TensorAnswer, TensorInference, TensorQuery, batched, datatype_of
 
 T = TypeVar("T")
@@ -134,25 +136,23 @@ class InferenceProtocolRoutes:
         return _json({"name": request.path_params["name"], "ready": ready}, 200 if ready else 503)
 
     async def _infer(self, request: Request) -> Response:
-        request_id = request_id_of(request)
-        stages = Stages()
+        account = begin_account(self.telemetry, request, _NO_TASK, "/v2/models/{name}/infer")
         try:
-            answer, encoded = await self._answer(request, stages)
+            answer, encoded = await self._answer(request, account)
         except ServiceError as error:
-            return self._refuse(error, request_id)
+            return _refused(account, error)
         except ClientDisconnect:
             # Nobody reads this; the status is for the logs and the metrics.
-            return self._refuse(ServiceError(ErrorKind.CANCELLED, "the caller has left"), request_id)
-        card = answer.version_used.card
-        answer.version_used.metrics.observe(stages, answer.images)
-        self.telemetry.requests.labels(card.task, card.name, str(card.version), "200").inc()
-        return Response(encoded.body, 200, headers_of(request_id, stages) | encoded.headers, encoded.media_type)
+            return _refused(account, ServiceError(ErrorKind.CANCELLED, "the caller has left"))
+        account.answered(answer.version_used.metrics, answer.alias, "200", answer.images, len(encoded.body))
+        headers = headers_of(account.id, account.stages, answer.stand_in)
+        return Response(encoded.body, 200, headers | encoded.headers, encoded.media_type)
 
-    async def _answer(self, request: Request, stages: Stages) -> tuple[TensorAnswer, Encoded]:
-        begun = time.monotonic()
+    async def _answer(self, request: Request, account: Account) -> tuple[TensorAnswer, Encoded]:
+        begun, stages = time.monotonic(), account.stages
         time_left = timeout_of(request, self.default_timeout_s)
         selector = _selector(request)
-        received = await self._receive(request, stages)
+        received = await self._receive(request, account)
         query = TensorQuery(
             model=text_of(selector),
             inputs=[self._input(*pair) for pair in zip(received.document.inputs, received.binaries, strict=True)],
@@ -160,14 +160,18 @@ class InferenceProtocolRoutes:
             deadline=begun + min(time_left, received.timeout_s or time_left),
             stages=stages,
             metadata=request.headers,
+            resolved=account.of_task,
+            priority=caller_of(request.scope).priority,
         )
         answer = await unless_caller_leaves(request, self.inference.infer(query))
         return answer, await self._encode(answer, received, stages)
 
-    async def _receive(self, request: Request, stages: Stages) -> Received:
-        begun = time.monotonic()
+    async def _receive(self, request: Request, account: Account) -> Received:
+        stages = account.stages
         body = await receive(request, self.limits)
-        stages.fetch = time.monotonic() - begun
+        begun = time.monotonic()
+        stages.fetch = begun - account.begun
+        account.received_bytes = len(body)
         header_length = request.headers.get(HEADER)
         encoding = request.headers.get("content-encoding", "")
 
@@ -176,7 +180,7 @@ class InferenceProtocolRoutes:
 
         small = not encoding and document_length(len(body), header_length) < _SMALL
         received = work() if small else await self._in_worker(work)
-        stages.decode = time.monotonic() - begun - stages.fetch
+        stages.decode = time.monotonic() - begun
         return received
 
     def _input(self, described: RequestInput, binary: memoryview | None) -> InputTensor:
@@ -209,11 +213,6 @@ class InferenceProtocolRoutes:
     async def _in_worker(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.workers, work)
 
-    def _refuse(self, error: ServiceError, request_id: str) -> Response:
-        response = _error(error)
-        response.headers["X-Request-Id"] = request_id
-        return refused(self.telemetry, _NO_TASK, error, request_id, response)
-
 
 def _selector(request: Request) -> Selector:
     return selector_of(request.path_params["name"], request.path_params.get("number"))
@@ -225,6 +224,12 @@ def _described(spec: TensorSpec) -> dict[str, Any]:
 
 def _json(content: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(content), status, media_type="application/json")
+
+
+def _refused(account: Account, error: ServiceError) -> Response:
+    response = _error(error)
+    response.headers["X-Request-Id"] = account.id
+    return refused(account, error, response)
 
 
 def _error(error: ServiceError) -> Response:

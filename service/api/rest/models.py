@@ -31,6 +31,7 @@ from service.registry.routing_control import RoutingControl
 from service.registry.version import Version
 from service.rollout.comparison import Case, Comparison
 from service.rollout.rollout import Pair, Rollout, figures_of
+from service.security.caller import caller_of
 
 _MODELS: dict[str, Any] = {"responses": {200: {"model": ModelsAnswer, "description": "All models."}}}
 _MODEL: dict[str, Any] = {
@@ -127,7 +128,10 @@ class ModelRoutes:
         )
 
     async def _image(self, request: Request) -> Response:
-        """The encoded image of one of the worst cases, by its place in ``worst``."""
+        """The encoded image of one of the worst cases, by its place in ``worst``: of any caller, so not for all."""
+        if not caller_of(request.scope).sees_all:
+            why = "other callers' images are for callers with the scope admin only"
+            return problem(ServiceError(ErrorKind.FORBIDDEN, why), request_id_of(request))
         name, reference, candidate, place = (
             request.path_params[key] for key in ("name", "reference", "candidate", "place")
         )

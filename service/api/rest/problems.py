@@ -57,6 +57,9 @@ def problem(error: ServiceError, request_id: str) -> Response:
     response = _document(STATUS[error.kind], _TITLES[error.kind], error.message, error.kind, request_id)
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    if error.kind is ErrorKind.UNAUTHENTICATED:
+        # RFC 9110, section 11.6.1, wants it.
+        response.headers["WWW-Authenticate"] = 'Bearer realm="vitrail"'
     return response
 
 

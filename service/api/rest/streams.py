@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,8 @@ from service.api.rest.guarded import guarded
 from service.api.rest.stream_schemas import StreamAnswer, StreamSource
 from service.api.rest.streams_document import DELETE, JPEG, JSON, LIST, NDJSON, PICTURE, POST, RESULTS, STATUS
 from service.errors import ErrorKind, ServiceError, invalid_parameters
-from service.security import require_own_page
+from service.security.caller import caller_of
+from service.security.own_pages import OwnPages
 from service.video.live_readers import Reader
 from service.video.live_request import LiveRequest
 from service.video.live_status import LiveStatus
@@ -37,6 +38,8 @@ class StreamRoutes:
     """Of a body of a few words: see `service.api.rest.admin.limits_of`."""
     workers: Executor
     """Draw pictures."""
+    pages: OwnPages = field(default_factory=OwnPages)
+    """Whose pages may begin and end streams."""
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -53,22 +56,24 @@ class StreamRoutes:
         return router
 
     async def _begin(self, request: Request) -> Response:
-        require_own_page(request.headers)
+        self.pages.require(request.headers)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             raise ServiceError(ErrorKind.UNSUPPORTED_MEDIA_TYPE, f"send what is wanted as {JSON}")
         wanted = LiveRequest.of(_object(await receive(request, self.limits)))
-        stream = await self.streams.begin(wanted, request.client.host if request.client else "")
+        host = request.client.host if request.client else ""
+        stream = await self.streams.begin(wanted, caller_of(request.scope).id or host)
         return _json(_described(stream), 201, {"Location": _links(stream.id)["self"]})
 
     async def _list(self, request: Request) -> Response:
-        del request
-        return _json({"streams": [_described(stream) for stream in self.streams.all()]})
+        caller = caller_of(request.scope)
+        own = [_described(stream) for stream in self.streams.all() if caller.may_see(stream.owner)]
+        return _json({"streams": own})
 
     async def _get(self, request: Request) -> Response:
         return _json(_described(self._known(request)))
 
     async def _end(self, request: Request) -> Response:
-        require_own_page(request.headers)
+        self.pages.require(request.headers)
         await self.streams.end(self._known(request).id)
         return Response(status_code=204)
 
@@ -83,10 +88,10 @@ class StreamRoutes:
         return Response(content, headers={"Cache-Control": "no-store"}, media_type=JPEG)
 
     def _known(self, request: Request) -> LiveStream:
-        """The stream that the path names."""
+        """The stream that the path names, if it is the caller's business: else there is none."""
         stream_id = request.path_params["id"]
         stream = self.streams.get(stream_id)
-        if stream is None:
+        if stream is None or not caller_of(request.scope).may_see(stream.owner):
             raise ServiceError(ErrorKind.NOT_FOUND, f"there is no live stream {stream_id[:64]!r}; see {PREFIX}")
         return stream
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from contract.tensors import DType
 from contract.validation import first_problem
@@ -45,7 +45,7 @@ class RequestOutput(_Described):
 class RequestInput(RequestOutput):
     """An input as the document describes it, and perhaps states it."""
 
-    shape: list[Annotated[int, Field(ge=0, lt=2**63)]]
+    shape: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], FailFast()]
     datatype: str
     data: Any = None
 
@@ -54,8 +54,9 @@ class InferDocument(_Described):
     """The JSON part of a request."""
 
     id: str | None = Field(default=None, max_length=_MAX_ID)
-    inputs: list[RequestInput] = Field(min_length=1)
-    outputs: list[RequestOutput] = []
+    # At the first problem it ends: each costs a kilobyte, and a body of some bytes could have millions.
+    inputs: Annotated[list[RequestInput], FailFast()] = Field(min_length=1)
+    outputs: Annotated[list[RequestOutput], FailFast()] = []
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import orjson
@@ -15,6 +15,7 @@ from starlette.types import Send
 
 from contract.task import Task
 from contract.tasks.table import TASKS
+from service.api.rest.accounts import begin_account
 from service.api.rest.body import BodyLimits
 from service.api.rest.departure import unless_caller_leaves
 from service.api.rest.guarded import guarded
@@ -39,8 +40,9 @@ from service.api.rest.videos_document import (
 )
 from service.errors import ErrorKind, ServiceError, invalid_parameters
 from service.inference import Inference
-from service.security import require_own_page
-from service.telemetry import Telemetry
+from service.security.caller import Caller, caller_of
+from service.security.own_pages import OwnPages
+from service.telemetry import Account, Telemetry
 from service.video.disk import on_disk
 from service.video.download import Download
 from service.video.job import Job, JobState
@@ -68,6 +70,8 @@ class VideoRoutes:
     """Without it no video is fetched by URL."""
     resolve_timeout_s: float = 30.0
     """Within which a model that is out of memory must be back."""
+    pages: OwnPages = field(default_factory=OwnPages)
+    """Whose pages may send, end and remove videos."""
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -100,25 +104,24 @@ class VideoRoutes:
         return router
 
     async def _post(self, request: Request) -> Response:
-        request_id = request_id_of(request)
+        # Else it may be any string that a caller made up.
+        task = task if (task := request.query_params.get("task", "")) in TASKS else ""
+        account = begin_account(self.telemetry, request, task, "/v1/videos")
         arriving = Arriving(request, self.limits.stall_s)
         try:
-            return await self._take_in(request, arriving, request_id)
+            return await self._take_in(request, arriving, account)
         except ServiceError as error:
             refusal = error
         except ClientDisconnect:
             # Nobody reads this; the status is for the logs and the metrics.
             refusal = ServiceError(ErrorKind.CANCELLED, "the caller has left")
             arriving.ended = True
-        task = request.query_params.get("task", "")
-        # Else it may be any string that a caller made up.
-        known = task if task in TASKS else ""
-        response = refused(self.telemetry, known, refusal, request_id, problem(refusal, request_id))
+        response = refused(account, refusal, problem(refusal, account.id))
         return response if arriving.ended else LastAnswer(response)
 
-    async def _take_in(self, request: Request, arriving: Arriving, request_id: str) -> Response:
+    async def _take_in(self, request: Request, arriving: Arriving, account: Account) -> Response:
         self.jobs.require()
-        require_own_page(request.headers)
+        self.pages.require(request.headers)
         key = _idempotency_key(request)
         query = dict(request.query_params)
         async with opened_body(request, arriving, self.limits, self.download) as body:
@@ -131,9 +134,9 @@ class VideoRoutes:
             check_labels(version.card, wanted.task, wanted.parameters)
             job = await self._submitted(request, arriving, body, wanted, key)
         status = await self.jobs.get(job.id)
-        card = version.card
-        self.telemetry.requests.labels(wanted.task, card.name, str(card.version), "202").inc()
-        headers = {"Location": links_of(job)["self"], "X-Request-Id": request_id}
+        account.received_bytes = job.input_bytes
+        account.accepted(version.metrics, "202")
+        headers = {"Location": links_of(job)["self"], "X-Request-Id": account.id}
         return _json(status_document(status or JobStatus(job, None)), 202, headers)
 
     async def _submitted(
@@ -146,14 +149,19 @@ class VideoRoutes:
             await upload.finish()
             await self.probe.check(upload.folder.input)
             self.jobs.require()
-            return await self.jobs.submit(upload, wanted.as_json(), input_name=body.name, idempotency_key=key)
+            owner = caller_of(request.scope).id
+            return await self.jobs.submit(
+                upload, wanted.as_json(), input_name=body.name, idempotency_key=key, owner=owner
+            )
 
     async def _list(self, request: Request) -> Response:
         query = dict(request.query_params)
         limit = _number(query.pop("limit", str(USUAL)), "limit", 1, MOST)
         before, state = query.pop("before", None), query.pop("state", None)
         _refuse_unknown(query, ("limit", "before", "state"))
-        found = await self.jobs.page(limit + 1, before=before, state=None if state is None else _state(state))
+        owner = _only_of(caller_of(request.scope))
+        wanted = None if state is None else _state(state)
+        found = await self.jobs.page(limit + 1, before=before, state=wanted, owner=owner)
         last = found[limit - 1].job.id if len(found) > limit else None
         return _json({"videos": [status_document(status) for status in found[:limit]], "next": last})
 
@@ -161,13 +169,13 @@ class VideoRoutes:
         return _json(status_document(await self._known(request)))
 
     async def _delete(self, request: Request) -> Response:
-        require_own_page(request.headers)
+        self.pages.require(request.headers)
         status = await self._known(request)
         await self.jobs.delete(status.job.id)
         return Response(status_code=204)
 
     async def _cancel(self, request: Request) -> Response:
-        require_own_page(request.headers)
+        self.pages.require(request.headers)
         status = await self._known(request)
         await self.jobs.cancel(status.job.id)
         return _json(status_document(await self._known(request)))
@@ -213,10 +221,10 @@ class VideoRoutes:
         )
 
     async def _known(self, request: Request) -> JobStatus:
-        """The job that the path names."""
+        """The job that the path names, if it is the caller's business: else there is none."""
         job_id = request.path_params["id"]
         status = await self.jobs.get(job_id)
-        if status is None:
+        if status is None or not caller_of(request.scope).may_see(status.job.owner):
             raise ServiceError(ErrorKind.NOT_FOUND, f"there is no video job {job_id[:64]!r}")
         return status
 
@@ -235,11 +243,18 @@ class _Lines(StreamingResponse):
             await super().stream_response(send)
 
 
+def _only_of(caller: Caller) -> str | None:
+    """Whose jobs a caller is told of; None: everybody's."""
+    return None if caller.sees_all else caller.id
+
+
 def _idempotency_key(request: Request) -> str | None:
+    """The key, with the caller's name before it: what one caller has used is free for all others."""
     key = request.headers.get("idempotency-key")
     if key is not None and _KEY.fullmatch(key) is None:
         raise invalid_parameters("Idempotency-Key is 1 to 255 visible ASCII characters")
-    return key
+    caller = caller_of(request.scope)
+    return f"{caller.id} {key}" if key is not None and caller.id else key
 
 
 def _number(text: str, name: str, least: int, most: int) -> int:

@@ -1,6 +1,8 @@
 """Connections on the wire: uvicorn's protocols with bounds, and with one upgrade, that of streams to WebSocket."""
 
 import asyncio
+import resource
+import time
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -10,6 +12,11 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from service.api.rest.problems import http_problem
+
+BEGUN = "vitrail.begun"
+"""In the scope of a request: the moment of `time.monotonic` at which its first byte was read."""
+
+_UNLIMITED = 1 << 20
 
 
 class HeadTooLarge(httptools.HttpParserError):
@@ -124,14 +131,25 @@ class RequestParser:
         return self._parser.get_method()
 
 
+def _descriptors() -> int:
+    """So many files and connections the process may have open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _UNLIMITED if soft == resource.RLIM_INFINITY else soft
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """A connection whose requests begin within a time and within a size; what is no HTTP gets a problem document."""
 
     max_head_bytes: ClassVar[int] = 64 * 1024
     head_timeout_s: ClassVar[float] = 20.0
+    most_connections: ClassVar[int] = _descriptors() * 3 // 4
+    """Of REST, at a time: three quarters of the descriptors that the process may have."""
+    read_stall_s: ClassVar[float] = 10.0
+    """A caller that takes nothing of its answer for so long is gone: what was written for it would stay in memory."""
     stream_path: ClassVar[bytes] = b"/v1/stream"
 
     _timer: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
     _upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -140,6 +158,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._requests = RequestParser(self, self.max_head_bytes)
         self.parser = self._requests  # type: ignore[assignment]
         self._expect_head()
+        if len(self.connections) > self.most_connections:
+            # Without a free descriptor nobody could come in any more, nor a model's file be opened.
+            self._end_with(503)
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
@@ -150,8 +171,24 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._head_is_here()
+        self._reads_again()
         self._requests.release()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """See `asyncio.Protocol`; whoever reads on, however slowly, is borne with."""
+        super().pause_writing()
+        self._expect_reading()
+
+    def resume_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        super().resume_writing()
+        self._reads_again()
+
+    def on_message_begin(self) -> None:
+        """See `HttpToolsProtocol`; a request's time runs from here on."""
+        super().on_message_begin()
+        self.scope[BEGUN] = time.monotonic()  # type: ignore[literal-required]
 
     def on_headers_complete(self) -> None:
         """See `HttpToolsProtocol`."""
@@ -182,8 +219,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Tell in the documented form that this is no request, and close."""
         del msg
-        response = http_problem(431 if self._requests.head_too_large else 400, uuid4().hex)
-        headers = [*response.raw_headers, (b"connection", b"close")]
+        self._end_with(431 if self._requests.head_too_large else 400)
+
+    def _end_with(self, status: int) -> None:
+        response = http_problem(status, uuid4().hex)
+        headers = [*self.server_state.default_headers, *response.raw_headers, (b"connection", b"close")]
         head = STATUS_LINE[response.status_code] + b"".join(b"%b: %b\r\n" % header for header in headers)
         self.transport.write(head + b"\r\n" + bytes(response.body))
         self.transport.close()
@@ -198,6 +238,21 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _expect_reading(self) -> None:
+        unread = self.transport.get_write_buffer_size()
+        self._reading = self.loop.call_later(self.read_stall_s, self._require_reading, unread)
+
+    def _reads_again(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    def _require_reading(self, unread: int) -> None:
+        if self.transport.get_write_buffer_size() < unread:
+            self._expect_reading()
+        else:
+            self.transport.abort()
 
     def _give_up(self) -> None:
         """Close a connection that sends no request, unless an earlier one is still being answered."""

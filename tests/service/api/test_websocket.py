@@ -130,8 +130,9 @@ async def test_a_bad_frame_is_told_and_the_stream_goes_on(service: Running, fram
     assert refused.keys() == {"frame", "error"}
     assert (refused["frame"], refused["error"]["code"]) == (0, "invalid_image")
     assert (answered["frame"], label(answered)) == (1, "green")
-    assert counted(service, "vitrail_rejections_total", task="classify", reason="invalid_image") == 1
-    requests = {"task": "classify", "model": "", "version": "", "code": "422"}
+    rejections = {"task": "classify", "reason": "invalid_image", "transport": "websocket"}
+    assert counted(service, "vitrail_rejections_total", **rejections) == 1
+    requests = {"task": "classify", "model": "", "version": "", "alias": "", "code": "422", "transport": "websocket"}
     assert counted(service, "vitrail_requests_total", **requests) == 1
 
 
@@ -144,7 +145,7 @@ async def test_answered_frames_are_counted_as_requests(service: Running) -> None
             await socket.send(RED)
             await told(socket)
 
-    assert counted(service, "vitrail_requests_total", **version, code="200") == 3
+    assert counted(service, "vitrail_requests_total", **version, alias="stable", code="200", transport="websocket") == 3
     assert counted(service, "vitrail_images_total", **version) == 3
     assert counted(service, "vitrail_stage_seconds_count", **version, stage="decode") == before + 3
 
@@ -373,7 +374,7 @@ async def test_work_for_a_caller_who_has_left_is_cancelled(service: Running) -> 
         socket.transport.abort()
         await until(lambda: service.application.inference.in_flight == 0)
         assert engine.computed == 0
-    assert counted(service, "vitrail_rejections_total", task="classify", reason="cancelled") == 3
+    assert counted(service, "vitrail_rejections_total", task="classify", reason="cancelled", transport="websocket") == 3
 
 
 async def test_a_caller_may_say_good_bye(service: Running) -> None:
@@ -403,12 +404,12 @@ async def test_the_end_of_the_service_is_told(service: Running) -> None:
 def test_a_mistake_of_the_service_is_a_frames_error() -> None:
     """What nobody foresaw is told without its details and counted; a cancellation is counted and goes on."""
     telemetry = Telemetry()
-    notes = Notes(telemetry, STATUS, "id", "classify")
-    with Attempt(Frame(7, b"", {}), notes) as attempt:
+    notes = Notes(telemetry, STATUS, "id", "classify", {})
+    with Attempt(Frame(7, b"", {}), notes, notes.account()) as attempt:
         raise ZeroDivisionError("a secret")
-    with pytest.raises(asyncio.CancelledError), Attempt(Frame(8, b"", {}), notes):
+    with pytest.raises(asyncio.CancelledError), Attempt(Frame(8, b"", {}), notes, notes.account()):
         raise asyncio.CancelledError
-    with Attempt(Frame(9, b"", {}), notes) as refused:
+    with Attempt(Frame(9, b"", {}), notes, notes.account()) as refused:
         raise invalid_parameters("why")
 
     error = json.loads(attempt.answer)
@@ -416,7 +417,7 @@ def test_a_mistake_of_the_service_is_a_frames_error() -> None:
     assert "secret" not in error["error"]["detail"]
     assert json.loads(refused.answer) == {"frame": 9, "error": {"code": "invalid_parameters", "detail": "why"}}
     for kind in (ErrorKind.INTERNAL, ErrorKind.CANCELLED, ErrorKind.INVALID_PARAMETERS):
-        labels = {"task": "classify", "reason": kind}
+        labels = {"task": "classify", "reason": kind, "transport": "websocket"}
         assert telemetry.registry.get_sample_value("vitrail_rejections_total", labels) == 1
 
 

@@ -53,6 +53,7 @@ class Kept:
     registry: Registry
     lifecycle: Lifecycle
     sessions: Sessions
+    telemetry: Telemetry
 
     async def follow(self) -> None:
         """Look twice, as what has just changed is read once it rests."""
@@ -64,11 +65,17 @@ class Kept:
         return {f"{version.model}:{version.number}": version.state for version in self.registry.versions()}
 
 
-def kept(root: Path, defaults: dict[Task, str] | None = None, open_engine: Any = None, **options: Any) -> Kept:
+def kept(
+    root: Path,
+    defaults: dict[Task, str] | None = None,
+    open_engine: Any = None,
+    telemetry: Telemetry | None = None,
+    **options: Any,
+) -> Kept:
     """A registry over a repository, nothing loaded yet."""
-    registry, sessions = Registry(defaults), Sessions(root)
-    lifecycle = Lifecycle(registry, Repository(root), open_engine or sessions.open, Telemetry(), **options)
-    return Kept(registry, lifecycle, sessions)
+    registry, sessions, telemetry = Registry(defaults), Sessions(root), telemetry or Telemetry()
+    lifecycle = Lifecycle(registry, Repository(root), open_engine or sessions.open, telemetry, **options)
+    return Kept(registry, lifecycle, sessions, telemetry)
 
 
 async def loaded(root: Path, defaults: dict[Task, str] | None = None, **options: Any) -> Kept:

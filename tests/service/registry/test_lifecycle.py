@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from contract.repository import Repository
 from contract.task import Task
+from service.engines.base import Engine
 from service.errors import ErrorKind, ServiceError, engine_unavailable
+from service.fallback_wiring import Fallbacks
 from service.registry.lifecycle import MemoryPolicy
 from service.registry.registry import NotResident
 from service.registry.traffic import ModelTraffic, Routing
 from service.registry.version import LoadedVersion, VersionState
+from service.telemetry import Telemetry
 from tests.doubles import until
-from tests.service.registry.lifecycles import Kept, kept, loaded
+from tests.service.registry.lifecycles import Kept, Sessions, kept, loaded
 from tests.tiny_models import SIDE, colour_model, write_version
 
 AN_IMAGE = np.zeros((SIDE, SIDE, 3), np.uint8)
@@ -74,6 +78,43 @@ async def test_a_version_that_goes_is_drained_first(tmp_path: Path) -> None:
     it.sessions.engines["colours:2"].let_go()
     assert await asked == 3
     await until(lambda: it.sessions.closed == ["colours:2"])
+
+
+async def test_a_version_that_is_gone_leaves_no_gauge(tmp_path: Path) -> None:
+    """The metrics of what versions there are hold no version that left the repository."""
+    for version in (1, 2):
+        write_version(tmp_path, "colours", version)
+    it = await loaded(tmp_path)
+    shutil.rmtree(tmp_path / "colours/2")
+    await it.follow()
+    for gauge in ("vitrail_version_ready", "vitrail_version_certified", "vitrail_version_memory_bytes"):
+        assert it.telemetry.registry.get_sample_value(gauge, {"model": "colours", "version": "1"}) is not None
+        assert it.telemetry.registry.get_sample_value(gauge, {"model": "colours", "version": "2"}) is None
+
+
+async def test_a_version_that_is_unloaded_is_not_stood_in_for(tmp_path: Path) -> None:
+    """Where a stand-in answered for a version, its gauge ends with the version, and is there again when that is."""
+    for version in (1, 2):
+        write_version(tmp_path, "colours", version)
+    embedded = Sessions(tmp_path)
+    telemetry = Telemetry()
+    fallbacks = Fallbacks(Repository(tmp_path), telemetry, embedded.open)
+
+    async def away() -> Engine:
+        raise engine_unavailable("no Triton can be reached")
+
+    it = kept(tmp_path, open_engine=lambda card, metrics: fallbacks.open(card, metrics, away), telemetry=telemetry)
+    await it.lifecycle.load_all()
+
+    def degraded() -> float | None:
+        return telemetry.registry.get_sample_value("vitrail_degraded", {"model": "colours", "version": "1"})
+
+    assert degraded() == 1
+    await it.lifecycle.unload("colours", 1)
+    assert degraded() is None
+    await it.lifecycle.load("colours", 1)
+    assert degraded() == 1
+    await it.lifecycle.close()
 
 
 async def test_a_version_that_changed_is_loaded_beside(tmp_path: Path) -> None:

@@ -1,9 +1,14 @@
 """The probes, the metrics, and what HTTP itself refuses."""
 
+import asyncio
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from tests.doubles import until
 from tests.service.running import BLUE, GREEN, RED, Running, running
@@ -70,7 +75,7 @@ async def test_requests_are_counted_by_stage_and_batch(service: Running) -> None
     for stage in ("fetch", "decode", "preprocess", "queue", "compute", "postprocess", "encode"):
         assert found[key("vitrail_stage_seconds_count", **full, stage=stage)] == 2
     assert found[key("vitrail_images_total", **full)] == 4
-    assert found[key("vitrail_requests_total", **full, code="200")] == 2
+    assert found[key("vitrail_requests_total", **full, alias="stable", code="200", transport="rest")] == 2
     assert found[key("vitrail_batch_size_sum", **version)] == before + 4
     assert found[key("vitrail_queue_depth", **version)] == 0
     assert found[key("vitrail_images_in_flight")] == 0
@@ -78,12 +83,52 @@ async def test_requests_are_counted_by_stage_and_batch(service: Running) -> None
     assert found[key("vitrail_loads_total", outcome="ready")] == 12
 
 
+class SlowCollector(Collector):
+    """Tells its metrics, none, once somebody lets it."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.let_go = threading.Event()
+        self.in_time = False
+
+    def collect(self) -> Iterator[Metric]:
+        """Wait, but not for ever."""
+        self.asked.set()
+        self.in_time = self.let_go.wait(5)
+        return iter(())
+
+
+async def test_nobody_waits_for_a_scrape(service: Running) -> None:
+    """While the metrics are gathered, which takes long where there are many versions, requests are answered."""
+    slow = SlowCollector()
+    slow.let_go.set()
+    service.application.telemetry.registry.register(slow)
+    slow.let_go.clear()
+    scrape = asyncio.create_task(service.client.get("/metrics"))
+    await until(slow.asked.is_set)
+    assert (await service.ask("/v1/classify", RED)).status_code == 200
+    slow.let_go.set()
+    assert (await scrape).status_code == 200
+    assert slow.in_time
+
+
+async def test_the_metrics_are_packed_for_who_takes_that(service: Running) -> None:
+    """Prometheus takes gzip; who does not say so gets plain text."""
+    small, plain = [
+        await service.client.get("/metrics", headers={"Accept-Encoding": coding}) for coding in ("gzip", "identity")
+    ]
+    assert (small.headers.get("content-encoding"), plain.headers.get("content-encoding")) == ("gzip", None)
+    assert int(small.headers["content-length"]) < int(plain.headers["content-length"]) / 4
+    assert small.text.endswith("# EOF\n")
+
+
 async def test_refusals_are_counted_by_kind(service: Running) -> None:
     """A refused request is counted by its kind and its status."""
     await service.ask("/v1/classify", b"no image")
     found = await samples(service)
-    assert found[key("vitrail_rejections_total", task="classify", reason="invalid_image")] == 1
-    assert found[key("vitrail_requests_total", task="classify", model="", version="", code="422")] == 1
+    assert found[key("vitrail_rejections_total", task="classify", reason="invalid_image", transport="rest")] == 1
+    refused = {"task": "classify", "model": "", "version": "", "alias": "", "code": "422", "transport": "rest"}
+    assert found[key("vitrail_requests_total", **refused)] == 1
 
 
 async def test_names_that_callers_make_up_become_no_labels(service: Running) -> None:
@@ -130,3 +175,13 @@ async def test_an_error_that_nobody_foresaw_tells_nothing(tiny_repository: Path)
     problem = response.json()
     assert (response.status_code, problem["code"], problem["request_id"]) == (500, "internal", "mine")
     assert "AttributeError" not in response.text
+
+
+async def test_a_fault_that_nobody_foresaw_is_counted(service: Running) -> None:
+    """It is a rejection of its task as any other, for availability is reckoned from them."""
+    service.application.registry.resolve = None  # type: ignore[method-assign,assignment]
+    with pytest.raises(TypeError):
+        # Behind the answer the error goes on to the server, which logs it.
+        await service.ask("/v1/classify", RED)
+    found = await samples(service)
+    assert found[key("vitrail_rejections_total", task="classify", reason="internal", transport="rest")] == 1

@@ -286,8 +286,19 @@ async def test_requests_are_counted_like_others(service: Running) -> None:
     await post(service, b"{")
     text = (await service.client.get("/metrics")).text
     assert 'vitrail_images_total{model="colours",task="classify",version="2"} 3.0' in text
-    assert 'vitrail_requests_total{code="200",model="colours",task="classify",version="2"} 1.0' in text
-    assert 'vitrail_rejections_total{reason="invalid_parameters",task=""} 1.0' in text
+    series = (
+        'vitrail_requests_total{alias="stable",code="200",model="colours",task="classify",transport="rest",version="2"}'
+    )
+    assert f"{series} 1.0" in text
+    assert 'vitrail_rejections_total{reason="invalid_parameters",task="",transport="rest"} 1.0' in text
+
+
+async def test_a_refusal_for_want_of_a_version_belongs_to_the_models_task(service: Running) -> None:
+    """The alert VitrailRequestsFindNoVersion goes by task, and callers of this protocol are to be among them."""
+    await service.client.post("/v1/models/colours/versions/1:unload")
+    assert (await post(service, request(), "colours/versions/1")).status_code == 503
+    text = (await service.client.get("/metrics")).text
+    assert 'vitrail_rejections_total{reason="version_not_ready",task="classify",transport="rest"} 1.0' in text
 
 
 BAD_INPUT: dict[str, tuple[dict[str, Any], str]] = {

@@ -250,6 +250,19 @@ async def test_a_caller_who_leaves_stops_the_work(service: Running, heard: int) 
     assert engine.computed == 0
 
 
+async def test_a_request_that_is_cut_off_is_counted(service: Running) -> None:
+    """A request that is ended from outside, as at the end of the drain, gets no answer and is counted as cancelled."""
+    engine = service.engines["colours:2"]
+    engine.hold()
+    cut = asyncio.create_task(service.ask("/v1/classify", RED))
+    await until(lambda: engine.arrived)
+    cut.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cut
+    labels = {"task": "classify", "reason": "cancelled", "transport": "rest"}
+    assert service.application.telemetry.registry.get_sample_value("vitrail_rejections_total", labels) == 1
+
+
 @pytest.mark.parametrize("media_type", ["image/png", "image/jpeg"])
 @pytest.mark.parametrize("task", ANSWERS)
 @pytest.mark.parametrize("image", [WHITE, BLACK, picture(255, 255, 255, width=1, height=1)], ids=["all", "none", "dot"])

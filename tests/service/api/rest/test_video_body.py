@@ -251,7 +251,7 @@ async def test_a_request_by_address_is_judged_first(films: Films) -> None:
 
 async def test_a_video_at_an_address_that_is_too_large(tmp_path: Path, service: Running) -> None:
     """A video is not fetched beyond the limit."""
-    download = Download(UrlPolicy(["http://*:*"]).check)
+    download = Download(UrlPolicy(["http://127.0.0.1:*"]).check)
     async with shelf("200 OK", bytes(9000), "Content-Length: 9000") as there:
         async with films_of(tmp_path / "jobs", service, download=download, upload_bytes=5000) as films:
             response = await films.client.post("/v1/videos?task=detect", json={"url": there.url})

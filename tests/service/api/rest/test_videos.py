@@ -394,9 +394,10 @@ async def test_requests_are_counted(tmp_path: Path, films: Films) -> None:
     await films.send(a_clip(tmp_path, 2), "task=detect&colour=red")
     await films.send(a_clip(tmp_path, 2), "task=dance")
     text = films.service.application.telemetry.exposition()[0].decode()
-    assert 'vitrail_requests_total{code="202",model="middle",task="detect",version="1"} 1.0' in text
-    assert 'vitrail_rejections_total{reason="invalid_parameters",task="detect"} 1.0' in text
-    assert 'vitrail_rejections_total{reason="invalid_parameters",task=""} 1.0' in text
+    series = 'vitrail_requests_total{alias="",code="202",model="middle",task="detect",transport="rest",version="1"}'
+    assert f"{series} 1.0" in text
+    assert 'vitrail_rejections_total{reason="invalid_parameters",task="detect",transport="rest"} 1.0' in text
+    assert 'vitrail_rejections_total{reason="invalid_parameters",task="",transport="rest"} 1.0' in text
     assert "dance" not in text
 
 

@@ -360,3 +360,13 @@ async def test_who_reads_only_after_sending_learns_why(service: Running) -> None
         answer = await asyncio.to_thread(send_then_read, listener.port, frame)
     assert answer.startswith(b"\x88")
     assert int.from_bytes(answer[2:4], "big") == 1009
+
+
+async def test_the_time_of_a_request_runs_from_its_first_byte(service: Running) -> None:
+    """What a slow caller takes to send its head is a part of the stage fetch, and of the whole."""
+    whole = request(RED, "Connection: close")
+    async with listening(service) as port:
+        answer = await exchange(port, *(whole[at : at + 20] for at in range(0, 100, 20)), whole[100:])
+    timings = json.loads(answer.split(b"\r\n\r\n", 1)[1])["timings_ms"]
+    assert timings["fetch"] >= 50
+    assert timings["total"] >= timings["fetch"]
