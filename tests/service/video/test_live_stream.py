@@ -43,6 +43,10 @@ def camera(clip: Path) -> Iterator[RtspCamera]:
         yield playing
 
 
+another_camera = camera
+"""A camera has one viewer at a time."""
+
+
 @pytest.fixture
 def transport_stream(tmp_path: Path) -> bytes:
     """Fifty bright frames as MPEG-TS."""
@@ -360,11 +364,11 @@ async def test_the_policy_is_asked_before_each_connection(transport_stream: byte
 
 
 async def test_an_error_that_nobody_foresaw(
-    camera: RtspCamera, service: Running, caplog: pytest.LogCaptureFixture
+    camera: RtspCamera, another_camera: RtspCamera, service: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It ends its own stream only; the log tells all under the stream's id, its caller learns no more than that."""
     async with live(service) as streams:
-        stream, other = await begun(streams, camera.url), await begun(streams, camera.url)
+        stream, other = await begun(streams, camera.url), await begun(streams, another_camera.url)
         stream.readers.publish = None  # type: ignore[assignment, method-assign]
         reader = stream.readers.add()
         await over(stream)
