@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 
 from service import app, serving
+from service.engine_wiring import Engines
 from service.engines.batcher import BatcherEvents
 from service.errors import ServiceError
 from service.telemetry import Account, Telemetry, Transport, VersionMetrics
@@ -48,11 +49,11 @@ class Silent(Telemetry):
         """See `Telemetry.count_pixels`; nothing happens."""
 
 
-class Unobserved(app.Application):
-    """The application, of which nobody hears."""
+class Unobserved(Engines):
+    """The engines, of which nobody hears."""
 
     def batcher_events(self, metrics: VersionMetrics) -> BatcherEvents:
-        """See `Application.batcher_events`."""
+        """See `Engines.batcher_events`."""
         del metrics
         return BatcherEvents.silent()
 
@@ -65,5 +66,5 @@ if __name__ == "__main__":
     # There is no setting for this: nobody should run it so.
     app.Telemetry = Silent  # type: ignore[misc]
     Watch.run = _sleep  # type: ignore[method-assign]
-    serving.Application = Unobserved  # type: ignore[misc]
+    app.Engines = Unobserved  # type: ignore[misc]
     serving.main()

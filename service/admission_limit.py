@@ -9,9 +9,6 @@ the time of an unloaded request to start from, which no mixture of models and of
 
 from collections.abc import Callable
 
-WAIT_S = 0.25
-"""The queue limit: hardly an admitted image is to be on its way for longer while callers crowd."""
-
 _AIM = 0.7
 """Of the queue limit: what is aimed at in the mean, so that the slowest are within it."""
 
@@ -38,12 +35,16 @@ class AdaptiveLimit:
     It falls only while more images are in flight than the floor, so never at low load. Below the floor engines would
     lack images for full batches: one in work in each of their places, and one that gathers behind it.
 
-    ``floor`` is asked once a window; where it is above the ceiling, the limit stays there.
+    Args:
+        ceiling: images that are ever in flight.
+        floor: asked once a window; where it is above the ceiling, the limit stays there.
+        queue_limit_s: hardly an admitted image is to be on its way for longer while callers crowd.
     """
 
-    def __init__(self, ceiling: int, floor: Callable[[], int]) -> None:
+    def __init__(self, ceiling: int, floor: Callable[[], int], queue_limit_s: float) -> None:
         self.ceiling = ceiling
         self._floor = floor
+        self._aim_s = _AIM * queue_limit_s
         self._limit = self._open = float(ceiling)
         self._begun = self._moved = 0.0
         self._answered = self._ends = self._seen = 0
@@ -71,7 +72,7 @@ class AdaptiveLimit:
         # A crowd that has just begun is seen at the window's end, one that stays by its mean; and one that a limit at
         # the floor keeps out, by the limit's being used.
         if in_flight > floor or in_flight >= _CALM * self._limit or self._seen > floor * self._ends:
-            self._learn(self._answered / lasted_s * _AIM * WAIT_S, in_flight, floor)
+            self._learn(self._answered / lasted_s * self._aim_s, in_flight, floor)
             self._moved = now
         elif self._seen < _CALM * floor * self._ends:
             self._open_up(now)

@@ -13,7 +13,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from contract.card import ModelCard, Platform
 from contract.image import DecodeLimits
 from contract.repository import Repository
 from service.access_wiring import Access
@@ -45,19 +44,12 @@ from service.api.rest.streams import StreamRoutes
 from service.api.rest.video_status import links_of
 from service.api.rest.videos import VideoRoutes
 from service.api.websocket import StreamLimits, StreamRoute
-from service.engines.base import Engine
-from service.engines.batcher import Batch, Batcher, BatcherEvents
+from service.engine_wiring import Engines
 from service.engines.cpus import available_cpus
-from service.engines.onnx import OnnxEngine, UnusableModel
-from service.engines.triton.errors import TritonRefused
-from service.engines.triton.events import TritonEvents
-from service.engines.triton.pool import TritonPool
 from service.errors import unforeseen
-from service.fallback_wiring import Fallbacks
 from service.inference import Inference
-from service.priority import LOADING, patient_threads
 from service.registry.lifecycle import Lifecycle, MemoryPolicy
-from service.registry.loader import EngineRefused, OpenEngine
+from service.registry.loader import OpenEngine
 from service.registry.registry import Registry
 from service.registry.routing_control import RoutingControl
 from service.registry.routing_file import NAME as ROUTING
@@ -67,9 +59,9 @@ from service.rollout.rollout import Rollout
 from service.served_models import release
 from service.settings import Settings
 from service.stream_places import StreamPlaces
-from service.telemetry import Telemetry, VersionMetrics
+from service.telemetry import Telemetry
 from service.telemetry.access_log import AccessLog
-from service.telemetry.tracing import NO_TRACING, BatchRun, Tracing
+from service.telemetry.tracing import NO_TRACING, Tracing
 from service.tensor_inference import TensorInference
 from service.url_policy import UrlPolicy
 from service.video_wiring import VideoJobs, live_streams
@@ -95,16 +87,12 @@ class Application:
         self.telemetry.tracing = _tracing(settings)
         self.telemetry.listeners.append(AccessLog(settings.access_log_share).ended)
         self.workers = ThreadPoolExecutor(self.threads, thread_name_prefix="image")
-        self.engine_threads = ThreadPoolExecutor(self.threads, thread_name_prefix="engine")
-        self.fallbacks = Fallbacks(Repository(settings.repository), self.telemetry, self._open_embedded)
-        self.triton = _triton(settings, self.telemetry, self.fallbacks) if settings.engine == "triton" else None
-        self.loading_thread = patient_threads(1, "loading", LOADING)
-        self._pools = (self.workers, self.engine_threads, self.loading_thread)
+        self.engines = Engines(settings, self.telemetry, self.threads)
         self.registry = Registry(settings.default_models)
         self.lifecycle = Lifecycle(
             self.registry,
             Repository(settings.repository),
-            open_engine or (self._open_in_triton if self.triton else self._open_embedded),
+            open_engine or self.engines.open,
             self.telemetry,
             MemoryPolicy(settings.memory_limit, settings.memory_min_idle_s),
             settings.drain_timeout_s,
@@ -145,8 +133,7 @@ class Application:
     async def life(self, _: FastAPI) -> AsyncIterator[None]:
         """Load in the background while the port is open already; at the end drain, then close."""
         self.control.follow(self.routing_file.changed())
-        if self.triton is not None:
-            await self.triton.start()
+        await self.engines.start()
         await self.video.start()
         tasks = [
             asyncio.create_task(self._follow_repository(), name="following the repository"),
@@ -164,13 +151,10 @@ class Application:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.rollout.close()
-        if self.triton is not None:
-            self.triton.unload_on_close = self.settings.triton_unload_on_exit
+        self.engines.ends()
         await self.lifecycle.close()
-        if self.triton is not None:
-            await self.triton.close()
-        for threads in self._pools:
-            threads.shutdown()
+        await self.engines.close()
+        self.workers.shutdown()
         self.telemetry.close()
         await self.telemetry.tracing.close()
 
@@ -186,8 +170,8 @@ class Application:
 
     def abandon(self) -> None:
         """Let go of the threads of an application that was only to be looked at; what runs is waited for."""
-        for threads in self._pools:
-            threads.shutdown(wait=False, cancel_futures=True)
+        self.workers.shutdown(wait=False, cancel_futures=True)
+        self.engines.abandon()
 
     async def _follow_repository(self) -> None:
         await self.lifecycle.load_all()
@@ -213,7 +197,7 @@ class Application:
     def _admission(self) -> Admission:
         settings = self.settings
         ceiling = settings.max_images_in_flight
-        limit = AdaptiveLimit(ceiling, self._filling) if settings.adaptive_limit else None
+        limit = AdaptiveLimit(ceiling, self._filling, settings.queue_limit_s) if settings.adaptive_limit else None
         ranked = settings.keys_file is not None or settings.jwt_keys is not None
         return Admission(self.telemetry, ceiling, settings.max_images_per_request, limit, ranked=ranked)
 
@@ -225,65 +209,6 @@ class Application:
     def _places_free(self, version: LoadedVersion) -> bool:
         """Whether a batch of a version would be in no caller's way."""
         return self.inference.in_flight < min(version.engine.concurrency, self.threads)
-
-    async def _open_in_triton(self, card: ModelCard, metrics: VersionMetrics) -> Engine:
-        triton, settings = self.triton, self.settings
-        if triton is None:
-            raise RuntimeError("there is no Triton")
-
-        async def open_engine() -> Engine:
-            try:
-                return await triton.open(card, max_queue=settings.max_queue, max_batch_size=settings.max_batch_size)
-            except TritonRefused as error:
-                raise EngineRefused(str(error)) from error
-
-        return await (open_engine() if settings.fallback == "none" else self.fallbacks.open(card, metrics, open_engine))
-
-    async def _open_embedded(self, card: ModelCard, metrics: VersionMetrics) -> Engine:
-        if card.platform is Platform.TENSORRT:
-            raise EngineRefused(f"the embedded engine runs ONNX files, not {card.platform}; serve it with Triton")
-        path = self.settings.repository / card.name / str(card.version) / card.platform.filename
-
-        def open_session() -> OnnxEngine:
-            return OnnxEngine(
-                card,
-                path,
-                self.engine_threads,
-                self.threads,
-                self.settings.max_batch_size,
-                use_gpu=self.settings.device == "auto",
-                until_traffic=self.loading_thread,
-            )
-
-        try:
-            engine = await asyncio.get_running_loop().run_in_executor(self.loading_thread, open_session)
-        except UnusableModel as error:
-            raise EngineRefused(str(error)) from error
-        self.telemetry.engines.labels(card.name, str(card.version), engine.provider).set(1)
-        return Batcher(engine, self.settings.max_queue, self.batcher_events(metrics))
-
-    def batcher_events(self, metrics: VersionMetrics) -> BatcherEvents:
-        """Where a version's batcher tells what it does."""
-
-        def sent(size: int) -> None:
-            if not metrics.in_traffic:
-                return
-            metrics.batch_size.observe(size)
-            self.telemetry.history.batch(metrics.model, metrics.version, size)
-
-        def ran(batch: Batch) -> None:
-            if not metrics.in_traffic:
-                return
-            for waited_s in batch.waits_s:
-                metrics.queue_wait.observe(waited_s)
-            metrics.engine_seconds.inc(batch.compute_s)
-            if batch.wasted_s:
-                metrics.wasted_seconds.inc(batch.wasted_s)
-            if batch.traces:
-                run = BatchRun(metrics.model, metrics.version, batch.size, batch.begun, batch.compute_s, batch.traces)
-                self.telemetry.tracing.batch(run)
-
-        return BatcherEvents(sent, metrics.wait, ran)
 
     def _build(self, *, public: bool) -> FastAPI:
         """What a port answers; one that is ``public``, where there is another for it, has nothing of the operator's."""
@@ -422,29 +347,6 @@ def _tracing(settings: Settings) -> Tracing:
     except ModuleNotFoundError as error:
         raise MissingExtra("--otlp-endpoint needs OpenTelemetry: pip install 'vitrail[otel]'") from error
     return OtlpTracing(settings.otlp_endpoint, settings.trace_share, release())
-
-
-def _triton(settings: Settings, telemetry: Telemetry, fallbacks: Fallbacks) -> TritonPool:
-    """The Tritons of the settings."""
-
-    def replica(address: str, up: bool) -> None:  # noqa: FBT001 - as `TritonEvents` has it
-        telemetry.replicas.labels(address).set(up)
-        fallbacks.look()
-
-    def repaired(model: str) -> None:
-        telemetry.repairs.labels(model).inc()
-        fallbacks.look()
-
-    events = TritonEvents(
-        replica=replica,
-        retried=lambda cause: telemetry.retries.labels(cause).inc(),
-        repaired=repaired,
-        left=lambda address: telemetry.forget(telemetry.replicas, address),
-    )
-    urls = [url.strip() for url in settings.triton_url.split(",") if url.strip()]
-    return TritonPool(
-        urls, shared_memory=settings.triton_shared_memory, instances=settings.triton_instances, events=events
-    )
 
 
 def _tell_of_an_end(task: "asyncio.Task[None]") -> None:

@@ -3,9 +3,16 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Before any import of ONNX Runtime, which would report its use to its makers.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+# How long an example takes is a matter of what else the machine does.
+settings.register_profile(
+    "no clock", parent=settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("no clock")
 
 
 @pytest.fixture(autouse=True)

@@ -36,6 +36,7 @@ def main() -> None:
     overload_parser = parts.add_parser("overload", help="three times as many callers as can be answered")
     overload_parser.add_argument("--rounds", type=int, default=3)
     overload_parser.add_argument("--seconds", type=float, default=20.0)
+    overload_parser.add_argument("--queue-limit-s", type=float, default=overload.QUEUE_LIMIT_S)
     soak_parser = parts.add_parser("soak", help="four fifths of the load that can be borne, for long")
     soak_parser.add_argument("--minutes", type=float, default=30.0)
     parts.add_parser("page", help="write docs/reliability.md from what was measured")
@@ -44,7 +45,8 @@ def main() -> None:
         _keep_cases(getattr(arguments, "cases", []) or list(CASES))
     if arguments.part in (None, "overload"):
         rounds, seconds = getattr(arguments, "rounds", 3), getattr(arguments, "seconds", 20.0)
-        _keep("overload", overload.measure(rounds, seconds, []))
+        limit_s = getattr(arguments, "queue_limit_s", overload.QUEUE_LIMIT_S)
+        _keep("overload", overload.measure(rounds, seconds, limit_s))
     if arguments.part == "soak":
         _keep("soak", uvloop.run(soak(arguments.minutes)))
     write_page(FOLDER, PAGE)

@@ -48,13 +48,12 @@ async def running(
         path = repository / card.name / str(card.version) / "model.onnx"
         held = HeldEngine(OnnxEngine(card, path, threads, 2, settings.get("max_batch_size")))
         engines[f"{card.name}:{card.version}"] = held
-        return Batcher(held, settings.get("max_queue", 256), application.batcher_events(metrics))
+        return Batcher(held, settings.get("max_queue", 256), application.engines.batcher_events(metrics))
 
     async def open_in_triton(card: ModelCard, metrics: VersionMetrics) -> HeldEngine:
-        assert application.triton is not None
-        held = HeldEngine(
-            await application.triton.open(card, max_queue=256, max_batch_size=settings.get("max_batch_size"))
-        )
+        triton = application.engines.triton
+        assert triton is not None
+        held = HeldEngine(await triton.open(card, max_queue=256, max_batch_size=settings.get("max_batch_size")))
         engines[f"{card.name}:{card.version}"] = held
         return held
 

@@ -44,7 +44,7 @@ def test_permits_are_bounded_and_never_leak(
     steps: list[tuple[bool, int, Priority, bool]], ceiling: int, floor: int
 ) -> None:
     """Whoever enters, leaves or fails in whatever order: no more than the ceiling is in flight, and at last nothing."""
-    permits = admission(ceiling, AdaptiveLimit(ceiling, lambda: floor))
+    permits = admission(ceiling, AdaptiveLimit(ceiling, lambda: floor, 0.25))
     held: list[tuple[ExitStack, int]] = []
     for enters, images, priority, fails in steps:
         if enters:
@@ -143,7 +143,7 @@ def test_the_gauge_shows_the_limit_that_holds() -> None:
 
 def _fallen(ceiling: int, floor: int) -> AdaptiveLimit:
     """A limit that has just fallen to its floor."""
-    limit, far_ahead = AdaptiveLimit(ceiling, lambda: floor), 1e12
+    limit, far_ahead = AdaptiveLimit(ceiling, lambda: floor, 0.25), 1e12
     limit.idle_until(far_ahead)
     for second in range(100):
         limit.ended(1, ceiling, far_ahead + second)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.admission_limit import WAIT_S, AdaptiveLimit
+from service.admission_limit import AdaptiveLimit
 
-CEILING, FLOOR = 256, 16
+CEILING, FLOOR, WAIT_S = 256, 16, 0.25
 Ends = st.lists(st.tuples(st.integers(0, 64), st.integers(0, 256), st.floats(0, 5)), max_size=200)
 
 
@@ -59,13 +59,13 @@ def steadily(rate: float, begin: float, end: float) -> Iterator[float]:
 
 def a_service(work_s: float = 0.0125) -> Simulated:
     """It answers 160 images a second unless told otherwise."""
-    return Simulated(AdaptiveLimit(CEILING, lambda: FLOOR), work_s)
+    return Simulated(AdaptiveLimit(CEILING, lambda: FLOOR, WAIT_S), work_s)
 
 
 @given(Ends, st.integers(1, 512), st.integers(-1, 512))
 def test_it_stays_within_its_bounds(ends: list[tuple[int, int, float]], ceiling: int, floor: int) -> None:
     """Whatever ends when, the limit is never above the ceiling, nor below the floor, nor below one."""
-    limit, now = AdaptiveLimit(ceiling, lambda: floor), 0.0
+    limit, now = AdaptiveLimit(ceiling, lambda: floor, WAIT_S), 0.0
     for answered, in_flight, pause_s in ends:
         now += pause_s
         if not in_flight:
@@ -141,7 +141,7 @@ def test_a_slow_model_has_its_batches_full() -> None:
 
 def test_callers_with_many_images_are_not_shut_out() -> None:
     """Where requests hold many images, a second one gets in behind the first, however slow they are."""
-    limit = AdaptiveLimit(CEILING, lambda: FLOOR)
+    limit = AdaptiveLimit(CEILING, lambda: FLOOR, WAIT_S)
     for number in range(50):
         limit.ended(64, 64 if number % 2 else 128, 1.0 * number)
     assert limit.value >= 2 * 64

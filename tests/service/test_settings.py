@@ -59,6 +59,7 @@ KNOBS: dict[str, tuple[str, Any]] = {
     "tls_client_ca": ("ca.crt", Path("ca.crt")),
     "cors_origins": ("https://a.example, http://b:81", ["https://a.example", "http://b:81"]),
     "adaptive_limit": ("false", False),
+    "queue_limit_s": ("0.4", 0.4),
     "fallback": ("embedded", "embedded"),
     "device": ("cpu", "cpu"),
     "threads": ("3", 3),
