@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.doctor.cgroup import Cgroup
+from service.cgroup import Cgroup
 from service.doctor.finding import Finding, group, ok, problem, warning
 from service.engines.cpus import available_cpus
 from service.settings import Settings

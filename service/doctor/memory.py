@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.doctor.cgroup import Cgroup
+from service.cgroup import Cgroup
 from service.doctor.finding import Finding, group, ok, problem, warning
 from service.doctor.repository import readable_cards
 from service.doctor.sizes import shown
@@ -49,7 +49,7 @@ def read(settings: Settings, cgroup: Cgroup | None = None, meminfo: Path = Path(
         machine=_machine(meminfo),
         models=_model_files(settings.repository),
         models_limit=None if settings.engine == "triton" else settings.memory_limit,
-        pictures=(settings.threads or available_cpus(cgroup.root, cgroup.own)) * settings.max_pixels * _BYTES_A_PIXEL,
+        pictures=(settings.threads or available_cpus(cgroup)) * settings.max_pixels * _BYTES_A_PIXEL,
         killed=max(
             cgroup.counts("memory", name).get("oom_kill", 0) for name in ("memory.events", "memory.oom_control")
         ),

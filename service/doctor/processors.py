@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from service.doctor.cgroup import Cgroup
+from service.cgroup import Cgroup
 from service.doctor.finding import Finding, group, ok, warning
 from service.engines.cpus import available_cpus
 from service.settings import Settings
@@ -44,7 +44,7 @@ def read(settings: Settings, cgroup: Cgroup | None = None, environment: Mapping[
     periods = counts.get("nr_periods", 0)
     return Processors(
         machine=affinity,
-        available=available_cpus(cgroup.root, cgroup.own),
+        available=available_cpus(cgroup),
         quota=cgroup.quota(),
         threads=settings.threads,
         pools={name: environment[name] for name in _POOLS if name in environment},

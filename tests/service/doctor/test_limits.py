@@ -4,7 +4,7 @@ import resource
 from dataclasses import replace
 from pathlib import Path
 
-from service.doctor.cgroup import Cgroup
+from service.cgroup import Cgroup
 from service.doctor.limits import Limits, core, descriptors, read, threads
 from service.settings import Settings
 from tests.service.doctor.telling import OK, PROBLEM, WARNING, levels, only

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.doctor.cgroup import Cgroup
+from service.cgroup import Cgroup
 from service.doctor.memory import Memory, kills, models, pictures, read
 from service.doctor.sizes import shown
 from service.settings import Settings

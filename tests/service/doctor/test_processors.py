@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.doctor.cgroup import Cgroup
+from service.cgroup import Cgroup
 from service.doctor.processors import Processors, pauses, pools, read, threads
 from service.settings import Settings
 from tests.service.doctor.telling import OK, WARNING, levels, only

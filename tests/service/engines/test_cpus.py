@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from service.cgroup import Cgroup
 from service.engines.cpus import available_cpus
 
 
@@ -22,7 +23,7 @@ def cpus(root: Path, own: str | None, files: dict[str, str]) -> int:
     own_file = root / "own"
     if own is not None:
         own_file.write_text(own)
-    return available_cpus(root, own_file)
+    return available_cpus(Cgroup(root, own_file))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.doctor.cgroup import Cgroup
+from service.cgroup import Cgroup
 
 
 def write(root: Path, **files: str) -> None:
