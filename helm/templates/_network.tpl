@@ -18,6 +18,22 @@ metadata:
     - {port: 53, protocol: TCP}
 {{- end -}}
 
+{{/* A way to the ports of triton.address: to anywhere by itself, for a policy knows no names. */}}
+{{- define "vitrail.mayReachTritonElsewhere" -}}
+{{- $ports := list -}}
+{{- range splitList "," .Values.triton.address -}}
+{{- $ports = append $ports (regexFind "[0-9]+$" . | int) -}}
+{{- end -}}
+- ports:
+    {{- range uniq $ports }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+  {{- with .Values.networkPolicy.triton }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
 {{/* A peer: the pods of a component. Takes a list: root, component. */}}
 {{- define "vitrail.podsOf" -}}
 - podSelector:

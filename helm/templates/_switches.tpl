@@ -5,6 +5,11 @@
 {{- if and (eq .Values.engine "triton") .Values.triton.enabled }}true{{ end -}}
 {{- end -}}
 
+{{/* The gateway asks a Triton that is not, or not only, the chart's. */}}
+{{- define "vitrail.tritonElsewhere" -}}
+{{- if and (eq .Values.engine "triton") .Values.triton.address }}true{{ end -}}
+{{- end -}}
+
 {{/* Each pod fetches the models for itself. */}}
 {{- define "vitrail.fetches" -}}
 {{- if ne .Values.repository.source "claim" }}true{{ end -}}

@@ -2,6 +2,7 @@
 
 import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +11,14 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from build_engines.__main__ import app
+from service.doctor.combinations import Chosen, sizes
+from service.doctor.finding import Level
+from service.settings import Settings
 from tests.helm.chart import FOLDER, chart, render
 from tests.helm.invariants import broken
 
 TEXT = (FOLDER.parent / "docs" / "kubernetes.md").read_text()
+SCALING = (FOLDER.parent / "docs" / "scaling.md").read_text()
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 NAMED = re.compile(r"`((?:[a-z]\w*\.)+\w+)`")
@@ -61,3 +66,24 @@ def test_every_group_is_explained() -> None:
     tops = [(above, line) for above, line in pairwise(lines) if re.match(r"\w", line)]
     assert {line.partition(":")[0] for _, line in tops} == set(chart().values)
     assert [line for above, line in tops if not above.startswith("#")] == []
+
+
+def example_settings() -> dict[str, Any]:
+    """The settings that stand in values.yaml as comments."""
+    _, _, after = (FOLDER / "values.yaml").read_text().partition("\nsettings:\n")
+    commented = re.findall(r"^  #   (.+)$", after.partition("\n\n")[0], re.MULTILINE)
+    values: dict[str, Any] = yaml.safe_load("\n".join(commented))
+    return values
+
+
+def test_the_settings_in_comments_can_be_taken(tmp_path: Path) -> None:
+    """Together they render, the service takes them, and its doctor finds nothing amiss with the limits."""
+    assert broken(render({"settings": example_settings()})) == []
+    chosen = Chosen(Settings(repository=tmp_path, **example_settings()), largest_batch=8, kubernetes=True)
+    assert [finding.level for finding in sizes(chosen)] == [Level.OK]
+
+
+def test_the_bound_in_the_comment_is_the_one_that_was_found() -> None:
+    """docs/scaling.md tells what `max_images_in_flight` should be for a CPU pod."""
+    (bound,) = re.findall(r"^\| `max_images_in_flight` \| (\d+),", SCALING, re.MULTILINE)
+    assert example_settings()["max_images_in_flight"] == int(bound)

@@ -19,7 +19,7 @@ EVERYTHING = {
 BASES = [
     values(EVERYTHING | {"keys": "file"}),
     values({"engine": "triton", "videos": "persistent", "keys": "admin", "tls": "mutual", "build": "on"}),
-    values({"repository": "oci", "gateway scaling": "hpa"}),
+    values({"engine": "elsewhere", "repository": "oci", "gateway scaling": "hpa"}),
     values({"repository": "store", "build cache": "on"}),
     values({"dashboards": "on", "rules": "on"}),
 ]

@@ -8,6 +8,8 @@ from tests.helm.chart import FULLNAME, Object, Rendered, merged, nested, render
 from tests.helm.switches import CLIENTS, SWITCHES
 
 TRITON = {"engine": "triton"}
+ELSEWHERE = SWITCHES["engine"]["elsewhere"]
+GPUS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gpu"}}}
 
 
 def policy(rendered: Rendered, part: str) -> Object:
@@ -68,6 +70,37 @@ def test_the_gateway_reaches_names_and_triton_only() -> None:
     assert ports(names) == [53, 53]
     assert (triton["to"], ports(triton)) == ([component("triton")], [8001])
     assert cameras == more
+
+
+def test_the_gateway_reaches_a_triton_elsewhere() -> None:
+    """At the port of its address: anywhere, for a policy knows no names, or at the peers that the values name."""
+    way = {"ports": [{"port": 8001, "protocol": "TCP"}]}
+    _, triton = policy(render(ELSEWHERE), "gateway")["egress"]
+    assert triton == way
+    _, triton = policy(render(merged(ELSEWHERE, nested("networkPolicy.triton", [GPUS]))), "gateway")["egress"]
+    assert triton == way | {"to": [GPUS]}
+
+
+def test_every_port_of_the_address_is_reached() -> None:
+    """Each once, of all the addresses that are named."""
+    several = merged(ELSEWHERE, nested("triton.address", "10.0.0.1:8001,10.0.0.2:8001,t.example.com:9001"))
+    _, triton = policy(render(several), "gateway")["egress"]
+    assert ports(triton) == [8001, 9001]
+
+
+def test_an_address_beside_the_charts_own_triton() -> None:
+    """Where the chart runs a Triton and the gateway is to ask another too, it reaches both."""
+    address = nested("triton.address", f"dns:///{FULLNAME}-triton.vision.svc:8001,10.0.0.1:9001")
+    _, own, others = policy(render(merged(TRITON, address)), "gateway")["egress"]
+    assert (own["to"], ports(others)) == ([component("triton")], [8001, 9001])
+
+
+@pytest.mark.parametrize("values", [{}, TRITON], ids=["embedded", "own"])
+def test_no_other_way_is_opened_for_triton(values: dict[str, Any]) -> None:
+    """Without an address of a Triton elsewhere, nothing goes out to anywhere, whatever peers are named for one."""
+    named = merged(values, nested("networkPolicy.triton", [GPUS]))
+    assert policy(render(named), "gateway")["egress"] == policy(render(values), "gateway")["egress"]
+    assert all("to" in rule for rule in policy(render(values), "gateway")["egress"])
 
 
 def test_triton_is_reached_by_gateways_only() -> None:

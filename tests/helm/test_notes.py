@@ -1,16 +1,19 @@
 """What Helm prints after an installation: how to ask, and what is open or missing."""
 
-from typing import Any
-
 import pytest
 
-from tests.helm.chart import merged, nested, render
-from tests.helm.switches import CLIENTS
+from tests.helm.chart import Values, merged, nested, render
+from tests.helm.switches import CLIENTS, SWITCHES
 
-NOTES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+NOTES: list[tuple[str, Values, Values]] = [
     ("nobody needs a key", {}, nested("security.keys.secret", "keys")),
     ("helm test has none", nested("security.keys.secret", "keys"), nested("tests.keySecret", "key")),
     ("only pods of this namespace", {}, CLIENTS),
+    (
+        "any address at the port of triton.address",
+        SWITCHES["engine"]["elsewhere"],
+        nested("networkPolicy.triton", [{"ipBlock": {"cidr": "10.0.0.0/24"}}]),
+    ),
     ("networkPolicy is off", nested("networkPolicy.enabled", False), nested("networkPolicy.enabled", True)),
     ("known only to the replica that took it", {}, nested("service.sessionAffinity", "ClientIP")),
     ("While it is empty no gateway is ready", {}, nested("build.enabled", True)),
@@ -21,7 +24,7 @@ NOTES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("says", "where", "unless"), NOTES, ids=[says for says, _, _ in NOTES])
-def test_a_note(says: str, where: dict[str, Any], unless: dict[str, Any]) -> None:
+def test_a_note(says: str, where: Values, unless: Values) -> None:
     """It is said where it holds, and not where it does not."""
     assert says in render(where).notes
     assert says not in render(merged(where, unless)).notes
