@@ -104,6 +104,7 @@ class Application:
             DecodeLimits(max_pixels=settings.max_pixels),
             self._admission(),
             bring_back=self.lifecycle.bring_back,
+            max_pixels_per_request=settings.max_pixels_per_request,
         )
         self.routing_file = RoutingFile(settings.repository / ROUTING)
         self.control = RoutingControl(self.routing_file, self.registry)

@@ -17,6 +17,7 @@ from contract.tasks.table import TASKS
 from service.admission import Admission, Permit
 from service.engines.base import Inferred
 from service.errors import ErrorKind, ServiceError, deadline_exceeded, invalid_parameters
+from service.pixel_budget import PixelBudget
 from service.registry.registry import NotResident, Registry
 from service.registry.routing import STABLE
 from service.registry.version import LoadedVersion, Resolved, Version
@@ -112,6 +113,7 @@ class Inference:
         limits: DecodeLimits,
         admission: Admission,
         bring_back: Callable[[Version], Awaitable[None]],
+        max_pixels_per_request: int,
     ) -> None:
         self._registry = registry
         self._bring_back = bring_back
@@ -120,6 +122,7 @@ class Inference:
         self._workers = workers
         self._limits = limits
         self._admission = admission
+        self._max_pixels_per_request = max_pixels_per_request
 
     async def predict(self, query: Query) -> Answer:
         """Answer a query, or raise ServiceError; one bad image fails the whole query and is named."""
@@ -233,9 +236,10 @@ class Inference:
             except (InvalidImage, ImageTooLarge) as error:
                 raise _image_error(error, 0) from error
         else:
+            budget = PixelBudget(self._max_pixels_per_request)
             prepared = await _all_or_first_failure(
                 [
-                    loop.run_in_executor(self._workers, prepare, image, spec, self._limits, query.deadline)
+                    loop.run_in_executor(self._workers, prepare, image, spec, self._limits, query.deadline, budget)
                     for image in query.images
                 ]
             )
@@ -319,7 +323,13 @@ _SHOWN = 64
 """Letters of a caller's own words that a message repeats."""
 
 
-def prepare(image: bytes | Pixels, spec: PreprocessSpec, limits: DecodeLimits, deadline: float | None) -> Prepared:
+def prepare(
+    image: bytes | Pixels,
+    spec: PreprocessSpec,
+    limits: DecodeLimits,
+    deadline: float | None,
+    budget: PixelBudget | None = None,
+) -> Prepared:
     """Decode and preprocess one image, in a worker thread; raises InvalidImage, ImageTooLarge or ServiceError."""
     begun = time.monotonic()
     if deadline is not None and begun > deadline:
@@ -327,8 +337,12 @@ def prepare(image: bytes | Pixels, spec: PreprocessSpec, limits: DecodeLimits, d
     if spec.frames is not None:
         return _clip(image, spec)
     if isinstance(image, bytes):
+        if budget is not None:
+            budget.spend(0)
         pixels = decode(image, limits, trimap=spec.trimap)
         decoded_pixels = pixels.shape[0] * pixels.shape[1]
+        if budget is not None:
+            budget.spend(decoded_pixels)
     elif spec.trimap:
         raise InvalidImage("the model wants a trimap as the alpha channel, and a video's frame has none")
     else:

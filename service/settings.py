@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     max_images_per_request: Annotated[int, Field(ge=1, description="Images in one request.")] = 64
     max_body_bytes: Annotated[int, Field(ge=1, description="Size of a request's body.")] = 32 * _MIB
     max_pixels: Annotated[int, Field(ge=1, description="Pixels of an image, by its header.")] = 50_000_000
+    max_pixels_per_request: Annotated[int, Field(ge=1, description="Pixels of the images in one request together.")] = (
+        400_000_000
+    )
     body_timeout_s: Annotated[
         float, Field(gt=0, description="Seconds within which a body must have arrived whole.")
     ] = 30.0

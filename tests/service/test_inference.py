@@ -53,6 +53,16 @@ async def narrow(tiny_repository: Path) -> AsyncIterator[Running]:
         yield service
 
 
+async def test_the_pixels_of_a_request_are_limited(tiny_repository: Path) -> None:
+    """Images that are small enough each are refused where they are too many pixels together, and decoded up to that."""
+    pixels = decode(RED).shape[0] * decode(RED).shape[1]
+    async with running(tiny_repository, max_pixels_per_request=3 * pixels) as service:
+        inference = service.application.inference
+        assert labels(await inference.predict(query(RED, GREEN, RED))) == ["red", "green", "red"]
+        error = await refusal(inference, query(*[RED] * 4))
+    assert (error.kind, "together" in error.message) == (ErrorKind.TOO_LARGE, True)
+
+
 async def test_results_come_in_the_order_of_the_images(inference: Inference) -> None:
     """Each image of a request gets its own answer, at its own place."""
     answer = await inference.predict(query(RED, GREEN, BLUE, GREEN, RED))

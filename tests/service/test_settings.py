@@ -69,6 +69,7 @@ KNOBS: dict[str, tuple[str, Any]] = {
     "max_images_per_request": ("7", 7),
     "max_body_bytes": ("1000", 1000),
     "max_pixels": ("2000", 2000),
+    "max_pixels_per_request": ("3000", 3000),
     "body_timeout_s": ("1.5", 1.5),
     "body_stall_s": ("2.5", 2.5),
     "default_timeout_s": ("3.5", 3.5),
