@@ -43,9 +43,9 @@ def threads(*names: str) -> list[str]:
 
 
 def held() -> tuple[int, int, int, int]:
-    """Threads, less those of the service's pools, which grow with need; descriptors, connections and tasks."""
+    """Threads, less those of pools, also the loop's own, which grow with need; descriptors, connections and tasks."""
     process = psutil.Process()
-    others = process.num_threads() - len(threads("image", "engine", "ThreadPoolExecutor"))
+    others = process.num_threads() - len(threads("image", "engine", "ThreadPoolExecutor", "asyncio"))
     return others, process.num_fds(), len(process.net_connections()), len(asyncio.all_tasks())
 
 
