@@ -34,9 +34,13 @@ def json_answer(answer: Answer, request_id: str, stages: Stages, results: list[A
 
 
 def model_of(answer: Answer) -> dict[str, str]:
-    """The version that answered."""
+    """The version that answered; ``degraded`` says what did in its stead, where its engine was away."""
     model = {"name": answer.model, "version": str(answer.version)}
-    return model | {"alias": answer.alias} if answer.alias else model
+    if answer.alias:
+        model["alias"] = answer.alias
+    if answer.stand_in:
+        model["degraded"] = answer.stand_in
+    return model
 
 
 def _base64(value: object) -> orjson.Fragment:

@@ -17,7 +17,7 @@ SERVICE = vision_pb2.DESCRIPTOR.services_by_name["VisionService"]
 
 _PACKED = "base64"
 """The encoding of an embedding that has no use in gRPC, and is made here for equal results."""
-_UNKNOWN = ("alias", "quantity", "method")
+_UNKNOWN = ("alias", "degraded", "quantity", "method")
 """Words that are left out where they are empty."""
 
 

@@ -13,6 +13,8 @@ class ModelUsed(TypedDict):
     name: str
     version: str
     alias: NotRequired[str | None]
+    degraded: NotRequired[str | None]
+    """What answered in its stead while Triton was away: embedded."""
 
 
 class ImageSize(TypedDict):

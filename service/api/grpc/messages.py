@@ -61,8 +61,10 @@ def response_of(task: Task, answer: Answer, request_id: str) -> Any:
 
 
 def model_of(answer: Answer) -> vision_pb2.ModelUsed:
-    """The version that answered."""
-    return vision_pb2.ModelUsed(name=answer.model, version=str(answer.version), alias=answer.alias or "")
+    """The version that answered, and what did in its stead."""
+    return vision_pb2.ModelUsed(
+        name=answer.model, version=str(answer.version), alias=answer.alias or "", degraded=answer.stand_in
+    )
 
 
 def timings_of(stages: Stages) -> vision_pb2.Timings:

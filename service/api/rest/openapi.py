@@ -18,6 +18,7 @@ class ModelUsed(BaseModel):
     name: str
     version: str
     alias: str | None = None
+    degraded: str | None = Field(None, description="What answered in its stead while Triton was away: embedded.")
 
 
 def describe(task: TaskDefinition) -> dict[str, Any]:

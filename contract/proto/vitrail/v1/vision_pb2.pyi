@@ -372,14 +372,16 @@ class ExplainResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[ModelUsed, _Mapping]] = ..., results: _Optional[_Iterable[_Union[ExplainResult, _Mapping]]] = ..., timings_ms: _Optional[_Union[Timings, _Mapping]] = ..., request_id: _Optional[str] = ..., picture: _Optional[bytes] = ...) -> None: ...
 
 class ModelUsed(_message.Message):
-    __slots__ = ("name", "version", "alias")
+    __slots__ = ("name", "version", "alias", "degraded")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     alias: str
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., alias: _Optional[str] = ...) -> None: ...
+    degraded: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., alias: _Optional[str] = ..., degraded: _Optional[str] = ...) -> None: ...
 
 class Timings(_message.Message):
     __slots__ = ("fetch", "decode", "preprocess", "queue", "compute", "postprocess", "encode", "total")

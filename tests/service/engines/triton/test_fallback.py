@@ -34,7 +34,9 @@ class Degradable:
         answer = await self.client.post(
             "/v1/classify?model=colours", content=RED, headers={"Content-Type": "image/png"}
         )
-        return answer.status_code, answer.headers.get("x-vitrail-degraded")
+        stood_in = answer.headers.get("x-vitrail-degraded")
+        assert answer.json().get("model", {}).get("degraded") == stood_in
+        return answer.status_code, stood_in
 
     async def told_elsewhere(self) -> list[str | None]:
         """Who stood in, by the Open Inference Protocol over REST and by both services over gRPC."""
@@ -49,6 +51,7 @@ class Degradable:
                 service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(request),
             )
             trailing = [dict(await call.trailing_metadata()) for call in calls]
+            assert (await calls[0]).model.degraded == trailing[0].get("x-vitrail-degraded", "")
         return [tensors.headers.get("x-vitrail-degraded"), *(told.get("x-vitrail-degraded") for told in trailing)]
 
     async def degraded(self) -> float | None:
