@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
@@ -48,6 +47,7 @@ from service.engine_wiring import Engines
 from service.engines.cpus import available_cpus
 from service.errors import unforeseen
 from service.inference import Inference
+from service.priority import WORKING, patient_threads
 from service.registry.lifecycle import Lifecycle, MemoryPolicy
 from service.registry.loader import OpenEngine
 from service.registry.registry import Registry
@@ -86,7 +86,7 @@ class Application:
         self.telemetry = Telemetry(STATUS, settings.history_s)
         self.telemetry.tracing = _tracing(settings)
         self.telemetry.listeners.append(AccessLog(settings.access_log_share).ended)
-        self.workers = ThreadPoolExecutor(self.threads, thread_name_prefix="image")
+        self.workers = patient_threads(self.threads, "image", WORKING)
         self.engines = Engines(settings, self.telemetry, self.threads)
         self.registry = Registry(settings.default_models)
         self.lifecycle = Lifecycle(

@@ -1,7 +1,6 @@
 """Settings → what runs models: this process, or Triton, with a stand-in where one is wanted."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 from contract.card import ModelCard, Platform
 from contract.repository import Repository
@@ -12,7 +11,7 @@ from service.engines.triton.errors import TritonRefused
 from service.engines.triton.events import TritonEvents
 from service.engines.triton.pool import TritonPool
 from service.fallback_wiring import Fallbacks
-from service.priority import LOADING, patient_threads
+from service.priority import LOADING, WORKING, patient_threads
 from service.registry.loader import EngineRefused
 from service.settings import Settings
 from service.telemetry import Telemetry, VersionMetrics
@@ -31,7 +30,7 @@ class Engines:
 
     def __init__(self, settings: Settings, telemetry: Telemetry, threads: int) -> None:
         self._settings, self._telemetry, self._threads = settings, telemetry, threads
-        self._running = ThreadPoolExecutor(threads, thread_name_prefix="engine")
+        self._running = patient_threads(threads, "engine", WORKING)
         self._loading = patient_threads(1, "loading", LOADING)
         self._fallbacks = Fallbacks(Repository(settings.repository), telemetry, self._open_embedded)
         self.triton = self._pool() if settings.engine == "triton" else None

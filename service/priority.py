@@ -8,6 +8,11 @@ from functools import partial
 COPIES, LOADING = 19, 10
 """Niceness of what compares versions, and of what loads them: where callers take all there is, it still goes on."""
 
+WORKING = 4
+"""Of what decodes images and videos and runs models: the event loop, which in a crowd refuses most requests, is first.
+
+Where both are equal and take all processors, the loop falls behind, and those who are admitted wait for it too."""
+
 
 def patient_threads(count: int, name: str, niceness: int) -> ThreadPoolExecutor:
     """Threads of a lower priority, where the system has priorities of threads, as Linux does."""

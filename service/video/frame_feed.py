@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Self
 
 from contract.preprocess import Pixels
 from service.errors import ErrorKind, ServiceError
+from service.priority import WORKING, patient_threads
 from service.video.disk import to_its_end
 from service.video.frame import Frame
 from service.video.opening import InvalidVideo, SourceUnavailable, VideoOptions, VideoTooLarge
@@ -66,7 +66,7 @@ class FrameFeed:
         """No model sees frames before ``processed_from``; what none sees has no pixels, unless ``all_pixels``."""
         self._path, self._options, self._sampler = path, options, sampler
         self._start, self._processed_from, self._all_pixels = start or FeedStart(), processed_from, all_pixels
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="video")
+        self._pool = patient_threads(1, "video", WORKING)
         self._ahead: deque[asyncio.Future[list[SampledFrame]]] = deque()
         self._source: VideoSource | None = None
         self._frames: Iterator[Frame] = iter(())

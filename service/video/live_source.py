@@ -3,9 +3,9 @@
 import asyncio
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from service.priority import WORKING, patient_threads
 from service.video.frame import Frame
 from service.video.live_clock import Backlog, Pace, StreamClock
 from service.video.live_latest import Arrived, LatestFrame, LiveFrame
@@ -37,7 +37,7 @@ class LiveSource:
         self._source: VideoSource | None = None
         self._loop = asyncio.get_running_loop()
         self._info: asyncio.Future[VideoInfo] = self._loop.create_future()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="live")
+        self._pool = patient_threads(1, "live", WORKING)
         self._reading = self._loop.run_in_executor(self._pool, self._read)
 
     async def opened(self) -> VideoInfo:
