@@ -41,15 +41,16 @@ def _overload(told: dict[str, Any]) -> Iterator[str]:
         f"An open loop for {told['seconds']:g} s, {told['rounds']} rounds, the one with the median goodput; the queue "
         f"limit is {told['queue_limit_s'] * 1e3:g} ms. Capacity is what `wrk` gets with 32 callers just before and "
         "after; run by root, the callers of the open loop go before the service on the processors. What they take "
-        "there the service has not: *processors* says what it had in the mean. Wanted: goodput of 90 %, p99 of the admitted "
-        "within twice the unloaded one and the queue limit, refusals in less than 20 ms."
+        "there the service has not: *processors* says what it had in the mean. Wanted: goodput of 90 %, p99 of the "
+        "admitted within twice the unloaded one and the queue limit, refusals in less than 20 ms."
     )
     yield ""
     yield _machine(told)
     yield ""
     yield (
         "| model | capacity /s | asked /s | answered /s | **goodput** | processors "
-        "| unloaded p50 / p99 ms | admitted p50 / p99 ms | wanted p99 | refused p50 / p99 ms | refused < 20 ms | limit | lost |"
+        "| unloaded p50 / p99 ms | admitted p50 / p99 ms | wanted p99 "
+        "| refused p50 / p99 ms | refused < 20 ms | limit | lost |"
     )
     yield "|---|---|---|---|---|---|---|---|---|---|---|---|---|"
     for model, one in told["models"].items():
