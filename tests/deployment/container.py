@@ -71,7 +71,6 @@ class Container:
 @contextmanager
 def container(image: Image, models: Path, port: int, log: Path) -> Iterator[Container]:
     """Run the image's own command over a model repository, and wait until it is ready."""
-    # The first process of a namespace takes all others with it.
     apart = [_path("unshare"), "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _CONFINE, "confine"]
     command = [*apart, str(image.root), str(models), image.user, *image.entrypoint]
     environment = _environment(image, port)
@@ -82,7 +81,18 @@ def container(image: Image, models: Path, port: int, log: Path) -> Iterator[Cont
             yield running
         finally:
             if process.poll() is None:
-                process.kill()
+                _kill(process)
+
+
+def _kill(unshare: "subprocess.Popen[bytes]") -> None:
+    """End the first process of the namespace, which takes all others with it, and ``unshare``, which waits for it.
+
+    It changed its user, and by that no longer dies with ``unshare`` (PR_SET_PDEATHSIG).
+    """
+    number = unshare.pid
+    children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+    for process in children or [number]:
+        os.kill(int(process), signal.SIGKILL)
 
 
 def _environment(image: Image, port: int) -> dict[str, str]:

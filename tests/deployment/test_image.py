@@ -126,6 +126,14 @@ def test_it_ends_well(image: Image, models: Path, tmp_path: Path) -> None:
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
+def test_nothing_of_it_stays(image: Image, models: Path, tmp_path: Path) -> None:
+    """A container that nobody stops ends with its test."""
+    with container(image, models, _free_port(), tmp_path / "log") as running:
+        first = Path(f"/proc/{running.first_pid}")
+        assert first.exists()
+    assert not first.exists()
+
+
 def test_what_the_engine_is_told(image: Image) -> None:
     """The configuration names a user by number, the port, the volume, the signal, and listens to all."""
     config = image.config
