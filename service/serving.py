@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from types import FrameType
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import uvicorn
 from fastapi import FastAPI
@@ -17,10 +17,12 @@ from pydantic_settings import CliApp, SettingsError
 from service.access_wiring import UnusableAccess
 from service.allocator import keep_freed_memory
 from service.api.grpc.server import AddressTaken
+from service.api.rest.tls_door import TlsDoors
 from service.api.rest.wire import BoundedProtocol, StreamProtocol
 from service.app import Application, MissingExtra
 from service.doctor.start import explain
 from service.engines.cpus import available_cpus
+from service.security.certificate import Certificate
 from service.settings import Settings
 from service.telemetry import logs
 
@@ -60,7 +62,7 @@ class Server(uvicorn.Server):
             await self._listen_grpc()
 
     def _tell(self, what: str, server: asyncio.Server) -> None:
-        scheme = "http" if self.config.ssl is None else "https"
+        scheme = "http" if self._application.access.certificate is None else "https"
         for listener in server.sockets:
             host, port = listener.getsockname()[:2]
             _log.info("%s %s://%s", what, scheme, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
@@ -70,11 +72,15 @@ class Server(uvicorn.Server):
         config.load()
 
         def protocol() -> asyncio.Protocol:
-            return BoundedProtocol(config, self.server_state, self.lifespan.state)
+            made: Any = config.http_protocol_class
+            connection: asyncio.Protocol = made(
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return connection
 
         try:
             server = await asyncio.get_running_loop().create_server(
-                protocol, config.host, config.port, ssl=config.ssl, backlog=config.backlog
+                protocol, config.host, config.port, backlog=config.backlog
             )
         except OSError as error:
             _log.error("%s; --admin-port names another port", error)
@@ -135,7 +141,10 @@ def main() -> None:
     keep_freed_memory(heaps=max(2, settings.threads or available_cpus()))
     logs.configure(settings.log_level, settings.log_format)
     application = _application(settings)
-    server = Server(_config(application, application.asgi, settings.port), application, _admin_config(application))
+    # One for both ports: what they may take, they may take together.
+    protocol = _protocol(application.access.certificate)
+    config = _config(application, application.asgi, settings.port, protocol)
+    server = Server(config, application, _admin_config(application, protocol))
     server.run()
     if server.force_exit:
         _leave()
@@ -143,25 +152,25 @@ def main() -> None:
         sys.exit(_NOT_STARTED)
 
 
-def _admin_config(application: Application) -> uvicorn.Config | None:
+def _admin_config(application: Application, protocol: Any) -> uvicorn.Config | None:
     port = application.settings.admin_port
     if port is None or application.admin_asgi is None:
         return None
     # The application's life is begun and ended once, by the other.
-    return _config(application, application.admin_asgi, port, lifespan="off")
+    return _config(application, application.admin_asgi, port, protocol, lifespan="off")
 
 
 def _config(
-    application: Application, asgi: FastAPI, port: int, lifespan: Literal["auto", "off"] = "auto"
+    application: Application, asgi: FastAPI, port: int, protocol: Any, lifespan: Literal["auto", "off"] = "auto"
 ) -> uvicorn.Config:
     settings, certificate = application.settings, application.access.certificate
-    config = uvicorn.Config(
+    return uvicorn.Config(
         asgi,
         host=settings.host,
         port=port,
         lifespan=lifespan,
         loop="uvloop",
-        http=BoundedProtocol,
+        http=protocol,
         ws=StreamProtocol,
         ws_max_size=settings.max_body_bytes,
         # Pings keep proxies from closing a quiet stream. Pongs stand behind the frames that a busy stream does not read
@@ -176,9 +185,14 @@ def _config(
         # The server adds these to every answer as it adds the date: at no cost that could be measured.
         headers=[*_HEADERS, *(_OVER_TLS if certificate is not None else ())],
     )
-    if certificate is not None:
-        config.ssl_context_factory = lambda _, __: certificate.context
-    return config
+
+
+def _protocol(certificate: Certificate | None) -> Any:
+    """What makes the protocol of each connection."""
+    if certificate is None:
+        return BoundedProtocol
+    limits = BoundedProtocol.most_connections, BoundedProtocol.head_timeout_s
+    return TlsDoors(BoundedProtocol, certificate.context, *limits)
 
 
 def _application(settings: Settings) -> Application:

@@ -42,6 +42,7 @@ OPEN_FOLDERS = ("/web/", "/static-offline-docs/")
 FIGURES = frozenset({"/metrics", "/v1/history"})
 """What tells of all callers' requests together."""
 
+_ASKS = frozenset({Right.INFER})
 _ANSWERS = frozenset({Right.INFER, Right.ADMIN})
 _TELLS = frozenset({Right.METRICS, Right.ADMIN})
 _NAMES = {b"authorization": "authorization", b"x-api-key": "x-api-key"}
@@ -74,7 +75,8 @@ class Entrance:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _credentials(scope["headers"])
         try:
-            admitted = await self.gate.admit(credential_of(headers), _peer(scope), needed_for(scope["path"]))
+            needed = needed_for(scope["path"], scope["method"])
+            admitted = await self.gate.admit(credential_of(headers), _peer(scope), needed)
         except ServiceError as error:
             response = self._refused(Request(scope), error)
             await response(scope, receive, _telling(send, error.quota) if isinstance(error, TooMany) else send)
@@ -89,7 +91,7 @@ class Entrance:
         headers = _credentials(scope["headers"])
         credential = credential_of(headers) or _among_protocols(scope.get("subprotocols", ()))
         try:
-            admitted = await self.gate.admit(credential, _peer(scope), needed_for(scope["path"]))
+            admitted = await self.gate.admit(credential, _peer(scope), _ASKS)
         except ServiceError as error:
             await self._refuse_stream(WebSocket(scope, receive, send), error)
             return
@@ -137,10 +139,14 @@ class Entrance:
         await refuse(socket, error, _STALL_S)
 
 
-def needed_for(path: str) -> frozenset[str]:
-    """The scopes of which a caller of a path needs one; what changes something asks for more by itself."""
+def needed_for(path: str, method: str) -> frozenset[str]:
+    """The scopes of which a caller needs one; what changes something asks for more by itself."""
     # A route is found with the end of a line behind its path too: `$` in its pattern stands before one.
-    return _TELLS if path.removesuffix("\n") in FIGURES else _ANSWERS
+    if path.removesuffix("\n") in FIGURES:
+        return _TELLS
+    # A POST asks models, at once or by the job or stream that it begins, unless it says behind a colon what else is to
+    # be done.
+    return _ASKS if method == "POST" and ":" not in path.rpartition("/")[2] else _ANSWERS
 
 
 def _credentials(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

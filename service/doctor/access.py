@@ -104,13 +104,13 @@ def keys(facts: Access) -> Iterator[Finding]:
         yield ok(_NOT_USED_KEYS)
     elif facts.keys_problem:
         yield problem(facts.keys_problem, "mend it, or make entries anew with `vitrail-serve keys new`")
+    elif not facts.keys:
+        yield problem(f"{facts.keys_file} holds no key, so nobody may ask", "`vitrail-serve keys new` makes one")
     elif facts.keys_mode & _OTHERS:
         yield warning(
             f"every user of this machine may read or change {facts.keys_file} (mode {facts.keys_mode:03o})",
             "chmod o-rwx (defaultMode: 0440 and fsGroup in Kubernetes)",
         )
-    elif not facts.keys:
-        yield problem(f"{facts.keys_file} holds no key, so nobody may ask", "`vitrail-serve keys new` makes one")
     else:
         yield ok(f"{len(facts.keys)} keys in {facts.keys_file}")
 
@@ -129,7 +129,7 @@ def key_ages(facts: Access) -> Iterator[Finding]:
     if facts.keys and facts.admin_key is None and not any(Scope.ADMIN in entry.scopes for entry in facts.keys):
         yield ok("no key has the scope admin: nobody changes what is served over the API")
     elif not (past or soon):
-        yield ok("no key is near its end" if facts.keys else _NOT_USED_KEYS)
+        yield ok(_NOT_USED_KEYS if facts.keys_file is None else "no key is near its end")
 
 
 def tokens(facts: Access) -> Iterator[Finding]:

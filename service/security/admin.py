@@ -9,7 +9,7 @@ from service.security.caller import ANYONE, Caller
 from service.security.own_pages import require_own_page
 
 _BEARER = "bearer "
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 
 
 class AdminAccess:
@@ -38,7 +38,10 @@ class AdminAccess:
             return caller.id
         if self._key is None:
             if not _is_here(headers, peer):
-                why = "without an --admin-key only callers at the service's own machine may change anything"
+                why = (
+                    "without an --admin-key only callers at the service's own machine may change anything, and they "
+                    "call it localhost, 127.0.0.1 or [::1]"
+                )
                 raise ServiceError(ErrorKind.FORBIDDEN, why)
             return "this machine"
         given = headers.get("authorization", "")
@@ -50,10 +53,24 @@ class AdminAccess:
 
 
 def _is_here(headers: Mapping[str, str], peer: str | None) -> bool:
-    """Whether a request comes from this machine itself, and not through a proxy on it."""
+    """Whether a request comes from this machine itself, and neither through a proxy on it nor by a stranger's name.
+
+    A page whose own name is made to lead to this machine (DNS rebinding) is to the browser one of the service's: it
+    gives away nothing but the name that the page was called by.
+    """
     if peer is None or any(name in headers for name in _FORWARDED):
         return False
+    return _is_loopback(peer) and _is_loopback(_named(headers.get("host", "localhost")))
+
+
+def _named(host: str) -> str:
+    """The name of a Host header, without its port."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return "127.0.0.1" if name.lower() == "localhost" else name
+
+
+def _is_loopback(address: str) -> bool:
     try:
-        return ip_address(peer).is_loopback
+        return ip_address(address).is_loopback
     except ValueError:
         return False

@@ -24,6 +24,14 @@ class OwnPages:
 def require_own_page(headers: Mapping[str, str]) -> None:
     """Refuse what another site's page sends through somebody's browser."""
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host", ""):
+    if origin is not None and _place(origin) != headers.get("host", ""):
         why = "pages of other sites may not do that; a proxy between must keep the Host header"
         raise ServiceError(ErrorKind.FORBIDDEN, why)
+
+
+def _place(origin: str) -> str | None:
+    """Host and port of a page; None where it makes no sense, and so is no page of the service's."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

@@ -1,11 +1,15 @@
 """A real service that asks who calls: over TLS, with keys that change, and with a port for its operator."""
 
 import re
+import resource
+import select
+import socket
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,3 +133,28 @@ def until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[int]:
+    """A service that starts now may open 200 files and connections."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, before[1]))
+    yield 200
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_who_never_shakes_hands_takes_not_all_descriptors(
+    tiny_repository: Path, tmp_path: Path, few_descriptors: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections that say nothing to a port with TLS are counted, and those beyond three quarters closed at once."""
+    authority = Authority(tmp_path)
+    server, (_, hard) = authority.issue("server"), resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    settings = {"tls_certificate": server.certificate, "tls_key": server.key}
+    with gateway(tiny_repository, tmp_path / "log", **settings) as running, ExitStack() as silent:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        address = ("127.0.0.1", running.port)
+        opened = [silent.enter_context(socket.create_connection(address)) for _ in range(few_descriptors)]
+        until(lambda: len(select.select(opened, [], [], 0)[0]) >= few_descriptors // 4)
+        assert len(select.select(opened, [], [], 0)[0]) < few_descriptors // 2

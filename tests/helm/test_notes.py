@@ -5,6 +5,15 @@ import pytest
 from tests.helm.chart import Values, merged, nested, render
 from tests.helm.switches import CLIENTS, SWITCHES
 
+TOKENS = {
+    "settings": {
+        "jwt_keys": "https://id.example.com/keys",
+        "jwt_issuer": "https://id.example.com",
+        "jwt_audience": "me",
+    }
+}
+OPEN_METRICS = {"serviceMonitor": {"enabled": True}, "security": {"adminPort": {"enabled": False}}}
+
 NOTES: list[tuple[str, Values, Values]] = [
     ("nobody needs a key", {}, nested("security.keys.secret", "keys")),
     ("helm test has none", nested("security.keys.secret", "keys"), nested("tests.keySecret", "key")),
@@ -20,6 +29,13 @@ NOTES: list[tuple[str, Values, Values]] = [
     ("Models are built by Jobs", nested("build.enabled", True), nested("build.enabled", False)),
     ("rollout status deployment/demo-vitrail", {}, nested("videos.persistent", True)),
     ("curl http://127.0.0.1", {}, nested("security.tls.secret", "tls")),
+    ("curl --header 'Authorization", nested("security.keys.secret", "keys"), nested("security.keys.secret", "")),
+    ("reaches no issuer of tokens", TOKENS, nested("networkPolicy.gatewayEgress", [{"ports": [{"port": 443}]}])),
+    (
+        "Prometheus has none",
+        merged(OPEN_METRICS, nested("security.keys.secret", "keys")),
+        nested("security.adminPort.enabled", True),
+    ),
 ]
 
 

@@ -82,6 +82,7 @@ TOGETHER = {
     "needs security.tls.secret": "security: {tls: {verifyClients: true}}",
     "needs security.tls.clientSecret": "security: {tls: {secret: a, verifyClients: true}}",
     "keys and adminKey are both set": "security: {keys: {secret: a}, adminKey: {secret: b}}",
+    "jwt_keys, jwt_issuer and jwt_audience go together": "settings: {jwt_keys: 'https://id.example/keys'}",
     "it needs engine: triton": "settings: {fallback: embedded}",
     "set triton.address": "{engine: triton, triton: {enabled: false}}",
     "ingress.http.hosts is empty": f"{{ingress: {{http: {{enabled: true}}}}, {CLIENTS}}}",

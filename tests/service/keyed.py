@@ -22,6 +22,8 @@ class Keys:
     """May administer, and infer."""
     prometheus: str
     """May read the metrics."""
+    warden: str
+    """May administer, and not infer."""
 
 
 def entry(name: str, key: str, *scopes: str, **more: Any) -> dict[str, Any]:
@@ -31,12 +33,13 @@ def entry(name: str, key: str, *scopes: str, **more: Any) -> dict[str, Any]:
 
 def write_keys(folder: Path, **more: Any) -> Keys:
     """Write the file; ``more`` is what holds for alice."""
-    keys = Keys(folder / "keys.yaml", new_key(), new_key(), new_key(), new_key())
+    keys = Keys(folder / "keys.yaml", *(new_key() for _ in range(5)))
     entries = [
         entry("alice", keys.alice, **more),
         entry("bob", keys.bob),
         entry("operator", keys.operator, "infer", "admin"),
         entry("prometheus", keys.prometheus, "metrics"),
+        entry("warden", keys.warden, "admin"),
     ]
     keys.file.write_text(yaml.safe_dump(entries))
     return keys

@@ -67,7 +67,7 @@ async def running(
     try:
         async with (
             application.life(application.asgi),
-            httpx.AsyncClient(transport=transport, base_url="http://service") as client,
+            httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
         ):
             if wait:
                 await until(lambda: application.registry.settled)

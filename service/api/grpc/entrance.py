@@ -26,7 +26,14 @@ OPEN = frozenset(
 """What probes ask, which bring no keys. Not ``Watch``: it has no end, so that a few who watch would take every place
 that there is for calls (``--max-grpc-calls``)."""
 
-_NEEDED = frozenset({Scope.INFER, Scope.ADMIN})
+_ASKS = frozenset({Scope.INFER})
+_ANSWERS = frozenset({Scope.INFER, Scope.ADMIN})
+_ASKING = (
+    "/vitrail.v1.VisionService/",
+    "/inference.GRPCInferenceService/ModelInfer",
+    "/inference.GRPCInferenceService/ModelStreamInfer",
+)
+"""What the names of those methods begin with that ask models; all others tell what is served."""
 _NO_WAIT_S = 1.0
 _MESSAGE_S = 30.0
 """Within which a call's message must have arrived."""
@@ -52,7 +59,8 @@ class CallEntrance(grpc.aio.ServerInterceptor):
         given = handler_call_details.invocation_metadata or ()
         metadata = {name: value for name, value in given if isinstance(value, str)}
         try:
-            caller = await self._gate.caller(credential_of(metadata), _NEEDED)
+            needed = _ASKS if method.startswith(_ASKING) else _ANSWERS
+            caller = await self._gate.caller(credential_of(metadata), needed)
         except ServiceError as error:
             return self._refusal(method, error)
         return self._guarded(handler, method, caller)

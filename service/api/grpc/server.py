@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import grpc
@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from service.api.grpc.frames import FrameStreams
 from service.api.grpc.health import Health
 from service.api.grpc.vision import SERVICE, VisionCalls
+from service.descriptors import descriptors
 
 _log = logging.getLogger("vitrail")
 
@@ -43,6 +44,9 @@ class GrpcLimits:
     max_body_bytes: int
     max_calls: int
     """Calls and streams under way at the same time; more are refused as RESOURCE_EXHAUSTED."""
+    max_connections: int = field(default_factory=lambda: max(descriptors() // 8, 1))
+    """At a time; more are closed at once. They are an eighth of the descriptors that the process may have: REST has
+    three quarters, and the rest is for files."""
 
 
 class GrpcServer:
@@ -102,6 +106,10 @@ class GrpcServer:
             ("grpc.max_receive_message_length", self._limits.max_body_bytes + _ENVELOPE_BYTES),
             ("grpc.max_send_message_length", -1),
             ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
+            # Whoever connects and says nothing, or nothing any more, would else keep others out for ever.
+            ("grpc.max_allowed_incoming_connections", self._limits.max_connections),
+            ("grpc.server_handshake_timeout_ms", 20_000),
+            ("grpc.max_connection_idle_ms", 300_000),
             # A caller who is gone without a word is noticed, and what its calls hold is let go.
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 20_000),

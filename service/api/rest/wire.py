@@ -1,7 +1,6 @@
 """Connections on the wire: uvicorn's protocols with bounds, and with one upgrade, that of streams to WebSocket."""
 
 import asyncio
-import resource
 import time
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -12,11 +11,10 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from service.api.rest.problems import http_problem
+from service.descriptors import descriptors
 
 BEGUN = "vitrail.begun"
 """In the scope of a request: the moment of `time.monotonic` at which its first byte was read."""
-
-_UNLIMITED = 1 << 20
 
 
 class HeadTooLarge(httptools.HttpParserError):
@@ -131,18 +129,12 @@ class RequestParser:
         return self._parser.get_method()
 
 
-def _descriptors() -> int:
-    """So many files and connections the process may have open."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _UNLIMITED if soft == resource.RLIM_INFINITY else soft
-
-
 class BoundedProtocol(HttpToolsProtocol):
     """A connection whose requests begin within a time and within a size; what is no HTTP gets a problem document."""
 
     max_head_bytes: ClassVar[int] = 64 * 1024
     head_timeout_s: ClassVar[float] = 20.0
-    most_connections: ClassVar[int] = _descriptors() * 3 // 4
+    most_connections: ClassVar[int] = descriptors() * 3 // 4
     """Of REST, at a time: three quarters of the descriptors that the process may have."""
     read_stall_s: ClassVar[float] = 10.0
     """A caller that takes nothing of its answer for so long is gone: what was written for it would stay in memory."""

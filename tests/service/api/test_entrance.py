@@ -61,6 +61,14 @@ async def test_a_key_opens_what_its_scopes_say(keyed: Running, keys: Keys) -> No
             assert refused is not (opens or path in OPEN), (method, path, response.text)
 
 
+async def test_who_administers_asks_no_models(keyed: Running, keys: Keys) -> None:
+    """The scope admin alone reads and changes what is served, and begins no work of a caller's."""
+    for method, path, changes in await operations(keyed):
+        asks = method == "POST" and not changes and not path.endswith(":cancel")
+        response = await keyed.client.request(method, path, headers=bearer(keys.warden))
+        assert (response.status_code == 403) is asks, (method, path, response.text)
+
+
 @pytest.mark.parametrize("path", sorted(FIGURES))
 async def test_the_end_of_a_line_leads_round_no_scope(keyed: Running, keys: Keys, path: str) -> None:
     """The figures are for those who have their scope, however the path to them is written."""
@@ -158,6 +166,15 @@ async def test_a_stream_asks_for_a_key(keyed: Running, keys: Keys) -> None:
                 await socket.send(RED)
                 assert json.loads(await socket.recv())["frame"] == 0
                 assert socket.subprotocol == ("vitrail" if "subprotocols" in way else None)
+
+
+async def test_who_administers_opens_no_stream(keyed: Running, keys: Keys) -> None:
+    """The scope admin alone has no frames looked at."""
+    async with (
+        listening(keyed.application.asgi) as listener,
+        websockets.connect(listener.url("task=classify"), additional_headers=bearer(keys.warden)) as socket,
+    ):
+        assert json.loads(await socket.recv())["error"]["code"] == "forbidden"
 
 
 async def test_a_stream_is_one_request_under_way(tiny_repository: Path, tmp_path: Path) -> None:

@@ -46,10 +46,11 @@ def keys_file(tmp_path: Path) -> Callable[[str, int], Settings]:
         (f"[{{id: a, sha256: '{'0' * 64}', scopes: [infer]}}]", 0o600, OK),
         (f"[{{id: a, sha256: '{'0' * 64}', scopes: [infer]}}]", 0o644, WARNING),
         ("[]", 0o600, PROBLEM),
+        ("", 0o644, PROBLEM),
         ("[{id: a}]", 0o600, PROBLEM),
         ("[", 0o600, PROBLEM),
     ],
-    ids=["good", "open to all", "empty", "incomplete", "no YAML"],
+    ids=["good", "open to all", "empty", "empty and open", "incomplete", "no YAML"],
 )
 def test_keys_files(content: str, mode: int, level: str, keys_file: Callable[[str, int], Settings]) -> None:
     """A keys file must hold keys, and nobody else may read it."""

@@ -75,6 +75,14 @@ async def test_a_key_opens_every_call(channel: grpc.aio.Channel, keys: Keys) -> 
         assert await status(channel, path, ("x-api-key", keys.prometheus)) is grpc.StatusCode.PERMISSION_DENIED
 
 
+async def test_who_administers_asks_no_models(channel: grpc.aio.Channel, keys: Keys) -> None:
+    """The scope admin alone reads what is served; no image, frame or tensor of it reaches a model."""
+    for path in METHODS:
+        found = await status(channel, path, ("x-api-key", keys.warden))
+        asks = "VisionService" in path or path.endswith(("ModelInfer", "ModelStreamInfer"))
+        assert (found is grpc.StatusCode.PERMISSION_DENIED) is asks, path
+
+
 async def test_who_has_no_key_takes_no_place_of_those_who_have(tiny_repository: Path, keys: Keys) -> None:
     """However many watch the health without a key, calls with one find room; probes go on to be answered."""
     async with (

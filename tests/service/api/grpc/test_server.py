@@ -1,6 +1,9 @@
 """The gRPC server itself: limits, health, reflection, its end."""
 
 import asyncio
+import resource
+from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import pytest
@@ -39,6 +42,28 @@ async def test_not_healthy_while_draining(service: Running, channel: grpc.aio.Ch
         pass
     service.application.draining = True
     assert (await watched.read()).status == NOT_SERVING
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[int]:
+    """400 descriptors, of which gRPC has 50."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (400, before[1]))
+    yield 50
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_connections_that_say_nothing_are_bounded(few_descriptors: int, tiny_repository: Path) -> None:
+    """Beyond an eighth of the descriptors a connection is closed at once, so some are left for everything else."""
+    async with running(tiny_repository, wait=False) as service:
+        host, port = (await listen(service)).split(":")
+        opened = [await asyncio.open_connection(host, int(port)) for _ in range(few_descriptors + 10)]
+        over = [asyncio.create_task(reader.read()) for reader, _ in opened]
+        await until(lambda: sum(one.done() for one in over) >= 10)
+        assert sum(one.done() for one in over) == 10
+        for _, writer in opened:
+            writer.close()
+        await asyncio.gather(*over, return_exceptions=True)
 
 
 async def test_who_watches_and_reads_nothing_holds_nobody_up(service: Running) -> None:
