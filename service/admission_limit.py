@@ -19,8 +19,11 @@ _SMOOTHING = 0.5
 """Of the way from the limit to what the last window says, so much is gone: batches end in lumps."""
 _OPENING = 1.1
 """While nobody crowds the limit rises by this factor a second, for a burst after a calm is none yet …"""
-_OPEN = 2
+_OPEN = 1.25
 """… but not beyond so many times what was learnt: the next crowd would have to be met by learning it again."""
+_FIRST, _FIRST_OF_FLOOR = 64, 2
+"""A service that has met no crowd yet admits so many images, or so many times the floor: before a rate is learnt, that
+is as many as the first crowd can grow to."""
 _CALM = 0.75
 """Of the limit: with as many images in flight it is used. Of the floor: with fewer nobody crowds, and from there to
 the floor the limit stays, lest it swing."""
@@ -30,7 +33,7 @@ _BESIDE = 2
 
 
 class AdaptiveLimit:
-    """A limit between a floor and a ceiling, at which it starts.
+    """A limit between a floor and a ceiling.
 
     It falls only while more images are in flight than the floor, so never at low load. Below the floor engines would
     lack images for full batches: one in work in each of their places, and one that gathers behind it.
@@ -45,7 +48,9 @@ class AdaptiveLimit:
         self.ceiling = ceiling
         self._floor = floor
         self._aim_s = _AIM * queue_limit_s
-        self._limit = self._open = float(ceiling)
+        self._limit = self._open = float(min(ceiling, _FIRST))
+        self._met = False
+        """A crowd has been met, from which a rate was learnt."""
         self._begun = self._moved = 0.0
         self._answered = self._ends = self._seen = 0
 
@@ -69,6 +74,8 @@ class AdaptiveLimit:
             return False
         before = self.value
         floor = min(self.ceiling, max(1, self._floor(), _BESIDE * self._answered // self._ends))
+        if not self._met:
+            self._limit = self._open = float(min(self.ceiling, max(_FIRST, _FIRST_OF_FLOOR * floor)))
         # A crowd that has just begun is seen at the window's end, one that stays by its mean; and one that a limit at
         # the floor keeps out, by the limit's being used.
         if in_flight > floor or in_flight >= _CALM * self._limit or self._seen > floor * self._ends:
@@ -83,6 +90,7 @@ class AdaptiveLimit:
 
     def _learn(self, fair: float, in_flight: int, floor: int) -> None:
         """So many images are answered within the time that is aimed at."""
+        self._met = True
         if fair < self._limit:
             # What was never reached has told nothing: the first crowd is not let grow while the limit comes down.
             self._limit = min(self._limit, float(in_flight))

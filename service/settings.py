@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     queue_limit_s: Annotated[
         float,
         Field(gt=0, description="Seconds for which hardly an admitted image is on its way, with --adaptive-limit."),
-    ] = 0.25
+    ] = 0.5
     max_images_per_request: Annotated[int, Field(ge=1, description="Images in one request.")] = 64
     max_body_bytes: Annotated[int, Field(ge=1, description="Size of a request's body.")] = 32 * _MIB
     max_pixels: Annotated[int, Field(ge=1, description="Pixels of an image, by its header.")] = 50_000_000

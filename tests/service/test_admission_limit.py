@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.admission_limit import AdaptiveLimit
 
-CEILING, FLOOR, WAIT_S = 256, 16, 0.25
+CEILING, FIRST, FLOOR, WAIT_S = 256, 64, 16, 0.25
 Ends = st.lists(st.tuples(st.integers(0, 64), st.integers(0, 256), st.floats(0, 5)), max_size=200)
 
 
@@ -62,7 +62,7 @@ def a_service(work_s: float = 0.0125) -> Simulated:
     return Simulated(AdaptiveLimit(CEILING, lambda: FLOOR, WAIT_S), work_s)
 
 
-@given(Ends, st.integers(1, 512), st.integers(-1, 512))
+@given(Ends, st.integers(1, 512), st.integers(-1, FIRST))
 def test_it_stays_within_its_bounds(ends: list[tuple[int, int, float]], ceiling: int, floor: int) -> None:
     """Whatever ends when, the limit is never above the ceiling, nor below the floor, nor below one."""
     limit, now = AdaptiveLimit(ceiling, lambda: floor, WAIT_S), 0.0
@@ -74,12 +74,20 @@ def test_it_stays_within_its_bounds(ends: list[tuple[int, int, float]], ceiling:
         assert min(ceiling, max(1, floor)) <= limit.value <= ceiling
 
 
+def test_a_floor_above_the_first_limit_holds_from_the_first_window_on() -> None:
+    """A service whose batches are large does not wait for a crowd to have them full."""
+    limit = AdaptiveLimit(CEILING, lambda: 100, WAIT_S)
+    assert limit.value == FIRST
+    limit.ended(16, 16, 1.0)
+    assert limit.value >= 100
+
+
 @pytest.mark.parametrize("load", [0.1, 0.5, 0.8, 0.95])
 def test_it_does_not_fall_at_a_load_that_can_be_borne(load: float) -> None:
-    """Nobody is refused, and the limit stays where it was, as long as the service keeps up."""
+    """Nobody is refused, and the limit stays where it begins, as long as the service keeps up."""
     service = a_service()
     service.run(steadily(160 * load, 0, 60))
-    assert (service.refused, set(service.limits)) == (0, {CEILING})
+    assert (service.refused, set(service.limits)) == (0, {FIRST})
 
 
 @pytest.mark.parametrize("overload", [1.5, 3.0, 10.0])
