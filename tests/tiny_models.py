@@ -38,6 +38,25 @@ def colour_model(sharpness: float = 8.0) -> onnx.ModelProto:
     )
 
 
+def wide_colour_model() -> onnx.ModelProto:
+    """What `colour_model` does, over pixels that are repeated to 200 MB an image on the way."""
+    return _model(
+        [
+            helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("Tile", ["pixels", "repeats"], ["many"]),
+            helper.make_node("ReduceMean", ["many", "rows_and_columns"], ["mean"], keepdims=0),
+            helper.make_node("Mul", ["mean", "scale"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=-1),
+        ],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])],
+        {
+            "repeats": np.int64([1, 512, 512, 1]),
+            "rows_and_columns": np.int64([1, 2]),
+            "scale": np.float32(8 / 255),
+        },
+    )
+
+
 def embedding_model() -> onnx.ModelProto:
     """Embed: the mean of each colour channel, in 0…1."""
     return _model(

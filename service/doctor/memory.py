@@ -59,7 +59,7 @@ def read(settings: Settings, cgroup: Cgroup | None = None, meminfo: Path = Path(
 def models(facts: Memory) -> Iterator[Finding]:
     """Models that are loaded, against the limit."""
     limit, wanted = facts.limit, facts.models_limit
-    found = f"models of {shown(facts.models)}; " + (
+    found = f"model files of {shown(facts.models)}, which take several times as much when they run; " + (
         f"the {'container' if limit == facts.container else 'machine'} has {shown(limit)}"
         if limit
         else "no known limit"

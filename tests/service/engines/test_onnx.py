@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime as ort
+import psutil
 import pytest
 from onnx import TensorProto
 
@@ -18,7 +19,7 @@ from contract.tensors import DType, TensorSpec
 from service.engines.onnx import CPU, CUDA, OnnxEngine, UnusableModel
 from service.errors import ErrorKind, ServiceError
 from tests.service.tiny_tasks import A_CLIP, clip_model, write_task
-from tests.tiny_models import SIDE, colour_model, write_version
+from tests.tiny_models import SIDE, colour_model, wide_colour_model, write_version
 
 RED = np.full((SIDE, SIDE, 3), (255, 0, 0), np.uint8)
 
@@ -28,6 +29,11 @@ def threads() -> Iterator[ThreadPoolExecutor]:
     """Threads for an engine."""
     with ThreadPoolExecutor(2) as threads:
         yield threads
+
+
+def own_mb() -> float:
+    """Memory that is this process's alone."""
+    return float(psutil.Process().memory_full_info().uss) / 1e6
 
 
 def open_engine(root: Path, threads: ThreadPoolExecutor, card: ModelCard, **options: Any) -> OnnxEngine:
@@ -43,6 +49,19 @@ async def test_a_batch_is_answered_in_order(tmp_path: Path, threads: ThreadPoolE
     assert [int(answer.outputs["probabilities"].argmax()) for answer in answers] == [0, 1, 2]
     assert {answer.batch_size for answer in answers} == {3}
     assert all(answer.compute_s > 0 and answer.queue_s >= 0 for answer in answers)
+
+
+async def test_a_proof_keeps_no_memory(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
+    """What a run takes beside the weights is given back until there is traffic, and kept for the next one after that."""
+    card = write_version(tmp_path, "wide", model=wide_colour_model())
+    engine = open_engine(tmp_path, threads, card, until_traffic=threads)
+    await engine.infer([RED])
+    before = own_mb()
+    await engine.infer([RED])
+    assert own_mb() - before < 50
+    engine.take_traffic()
+    await engine.infer([RED])
+    assert own_mb() - before > 150
 
 
 async def test_only_certified_batches_are_run(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
