@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import grpc
 
 from service.api.grpc.call import CALLER, Call, Context, host_of
-from service.errors import ServiceError, deadline_exceeded
+from service.errors import ErrorKind, ServiceError, deadline_exceeded
 from service.security.caller import Caller, Scope
 from service.security.gate import Admitted, Gate, credential_of
 from service.telemetry import Telemetry
@@ -113,10 +113,13 @@ class CallEntrance(grpc.aio.ServerInterceptor):
         try:
             async with asyncio.timeout(_MESSAGE_S):
                 return await anext(aiter(requests))
-        except (TimeoutError, StopAsyncIteration):
-            pass
+        except TimeoutError:
+            error = deadline_exceeded("the call's message did not come")
+        except (StopAsyncIteration, grpc.aio.InternalError):
+            # The library refuses what is too large, also once it is unpacked, by itself, and says no more here.
+            error = ServiceError(ErrorKind.TOO_LARGE, "the call has no message, or one beyond the limit of a body")
         async with Call(context, self._telemetry, method[1:], _NO_WAIT_S):
-            raise deadline_exceeded("the call's message did not come")
+            raise error
         raise AssertionError("a call that is refused has ended")
 
     @contextmanager

@@ -52,7 +52,7 @@ async def test_a_batch_is_answered_in_order(tmp_path: Path, threads: ThreadPoolE
 
 
 async def test_a_proof_keeps_no_memory(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
-    """What a run takes beside the weights is given back until there is traffic, and kept for the next one after that."""
+    """What a run takes beside the weights is given back until there is traffic, and kept for the next one then."""
     card = write_version(tmp_path, "wide", model=wide_colour_model())
     engine = open_engine(tmp_path, threads, card, until_traffic=threads)
     await engine.infer([RED])

@@ -100,6 +100,25 @@ async def test_who_has_no_key_takes_no_place_of_those_who_have(tiny_repository: 
         assert len(answer.results) == 1
 
 
+@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
+async def test_a_message_beyond_the_limit(
+    tiny_repository: Path, keys: Keys, compression: grpc.Compression, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A message that is too large, also once it is unpacked, is counted as that, and is no mistake of the service's."""
+    async with (
+        running(tiny_repository, keys_file=keys.file, max_body_bytes=1000) as service,
+        open_channel(service) as it,
+    ):
+        large = vision_pb2.ClassifyRequest(images=[bytes(1 << 20)])
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await method(it, "Classify")(large, compression=compression, metadata=(("x-api-key", keys.bob),))
+        reasons = {"task": "", "reason": "too_large", "transport": "grpc"}
+        registry = service.application.telemetry.registry
+        await until(lambda: registry.get_sample_value("vitrail_rejections_total", reasons) == 1)
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_a_call_counts_before_its_message_comes(tiny_repository: Path, tmp_path: Path) -> None:
     """Calls that are begun and say nothing are under way: beyond a caller's own number they are refused."""
     keys = write_keys(tmp_path, concurrency=2)
