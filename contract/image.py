@@ -39,8 +39,8 @@ _MOST_SCANS, _MOST_SCANNED = 100, 1_000_000_000
 """Passes over a JPEG, and their number times its pixels: each costs time by the pixels, whatever its bytes."""
 _MOST_NUMBERS = 250_000
 """In a TIFF's directory, of which Pillow makes objects."""
-_MOST_TILES = 4_096
-"""Of a JPEG 2000, each of which takes 8 kB even if it is empty."""
+_MOST_TILES = 3_072
+"""Of a JPEG 2000, each of which takes 8 to 26 kB even if it is empty: 50 megapixels in tiles of 128 on a side."""
 _MOST_COMMENTS = 1_000
 """In a PPM that is text: for each of them Pillow moves up to 1 MB."""
 _MOST_STEPS, _MOST_STEPS_OF_PIXELS = 20_000, 100_000

@@ -169,7 +169,7 @@ def test_a_jpeg_2000_that_lies_about_its_size_is_not_plain() -> None:
 
 def test_a_jpeg_2000_of_too_many_tiles_is_refused() -> None:
     """A JPEG 2000 of a million tiles, which would take half a gigabyte, is refused."""
-    with pytest.raises(InvalidImage, match="more than 4,096 tiles"):
+    with pytest.raises(InvalidImage, match="more than 3,072 tiles"):
         decode(FILES["giant jpeg 2000, million tiles"]())
 
 
