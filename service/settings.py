@@ -17,7 +17,11 @@ _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa
 
 
 class Settings(BaseSettings):
-    """Serve the models of a repository over HTTP."""
+    """Serve the models of a repository over HTTP and gRPC.
+
+    Two commands stand beside it, each with a --help of its own: `vitrail-serve doctor` says what is wrong with a
+    deployment, and `vitrail-serve keys` makes API keys and lists those of a file.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="VITRAIL_",

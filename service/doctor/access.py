@@ -1,11 +1,13 @@
 """Who may ask: the keys file, tokens, and what is open to all."""
 
 import json
+import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import httpx
@@ -13,7 +15,7 @@ import httpx
 from service.doctor.finding import Finding, group, ok, problem, warning
 from service.security.caller import Scope
 from service.security.keys import KeyEntry
-from service.security.keys_file import UnusableKeys, parsed
+from service.security.keys_file import UnusableKeys, content_of, parsed
 from service.settings import Settings
 
 _PATIENCE_S = 3.0
@@ -21,6 +23,8 @@ _SOON = timedelta(days=14)
 _SHORTEST = 16
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _NOT_USED_KEYS = "no keys file is used (--keys-file)"
+_TRUSTED = "FORWARDED_ALLOW_IPS"
+"""Uvicorn's variable: whose X-Forwarded-For is believed."""
 _OTHERS = stat.S_IROTH | stat.S_IWOTH | stat.S_IXOTH
 
 
@@ -43,6 +47,8 @@ class Access:
     tls: bool = False
     client_certificates: bool = False
     cors: tuple[str, ...] = ()
+    proxies: str | None = None
+    """``FORWARDED_ALLOW_IPS``; None where it is not set."""
 
     @property
     def asks(self) -> bool:
@@ -66,6 +72,7 @@ def read(settings: Settings, patience_s: float = _PATIENCE_S) -> Access:
         tls=settings.tls_certificate is not None,
         client_certificates=settings.tls_client_ca is not None,
         cors=tuple(settings.cors_origins),
+        proxies=os.environ.get(_TRUSTED),
     )
 
 
@@ -74,10 +81,10 @@ def _keys(path: Path | None) -> tuple[tuple[KeyEntry, ...], str, int]:
     if path is None:
         return (), "", 0
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        return tuple(parsed(path.read_bytes(), path)), "", mode
+        entries = tuple(parsed(content_of(path), path))
+        return entries, "", stat.S_IMODE(path.stat().st_mode)
     except UnusableKeys as error:
-        return (), str(error), mode
+        return (), str(error), 0
     except OSError as error:
         return (), f"the keys file {path} cannot be read: {error.strerror}", 0
 
@@ -184,6 +191,45 @@ def sites(facts: Access) -> Iterator[Finding]:
         yield ok(f"pages of {', '.join(facts.cors)} may call it" if facts.cors else "no other site's page may call it")
 
 
+def proxies(facts: Access) -> Iterator[Finding]:
+    """Whether just the proxies before the service are believed where a request comes from."""
+    stated = [entry for part in (facts.proxies or "").split(",") if (entry := part.strip())]
+    unknown = [entry for entry in stated if not _is_network(entry)]
+    # Uvicorn knows the star alone; among others it is a name that nobody has.
+    if facts.proxies == "*" or any(_is_everybody(entry) for entry in stated):
+        yield warning(
+            f"{_TRUSTED}={facts.proxies} lets every caller claim any address: limits by address hold nobody, and the "
+            "audit log has addresses that callers chose",
+            "name the addresses or networks of the proxies before the service, with commas between",
+        )
+    elif unknown:
+        yield warning(
+            f"{_TRUSTED} has {', '.join(map(repr, unknown))}, no address and no network: it is passed over",
+            "write addresses (192.0.2.1) or networks by their first address (10.0.0.0/8), with commas between",
+        )
+    elif stated:
+        yield ok(f"{', '.join(stated)} may say where a request comes from")
+    else:
+        here = "only this machine" if facts.proxies is None else "nobody"
+        yield ok(f"{here} may say that a request comes from elsewhere ({_TRUSTED})")
+
+
+def _is_network(entry: str) -> bool:
+    """As uvicorn reads it."""
+    try:
+        if "/" in entry:
+            ip_network(entry)
+        else:
+            ip_address(entry)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_everybody(entry: str) -> bool:
+    return _is_network(entry) and ip_network(entry).prefixlen == 0
+
+
 GROUP = group(
     "Access",
     read,
@@ -194,5 +240,6 @@ GROUP = group(
         "open access": openness,
         "admin key": admin,
         "other sites": sites,
+        "proxies": proxies,
     },
 )

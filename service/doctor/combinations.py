@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from service.doctor.finding import Finding, group, ok, problem, warning
 from service.doctor.repository import readable_cards
 from service.settings import Settings
+from service.url_policy import AllowedUrl
 
 _OF_TRITON = ("triton_url", "triton_instances", "triton_shared_memory", "triton_unload_on_exit")
 _OF_EMBEDDED = ("device", "memory_limit", "memory_min_idle_s")
@@ -128,17 +129,26 @@ def _effects(facts: Chosen) -> Iterator[Finding]:
 
 def addresses(facts: Chosen) -> Iterator[Finding]:
     """What callers may have this service fetch."""
-    if "*" in {rule.partition("://")[2].partition(":")[0] for rule in _rules(facts.settings.allowed_urls)}:
+    reach = _reach(_rules(facts.settings.allowed_urls))
+    if reach:
         yield warning(
-            "--allowed-urls lets callers have this service call any host",
+            f"--allowed-urls lets callers have this service call {reach}",
             "name the hosts of your cameras, videos and webhooks",
         )
     else:
         yield ok(facts.settings.allowed_urls or "this service calls no address that a caller names")
 
 
-def _rules(text: str) -> list[str]:
-    return [rule.strip() for rule in text.split(",") if rule.strip()]
+def _reach(rules: list[AllowedUrl]) -> str:
+    """What the widest of them leads to; nothing where hosts are named."""
+    if any(rule.network is not None and rule.network.prefixlen == 0 for rule in rules):
+        return "any address by its number, private ones too"
+    # What `*` means is told by the policy: no name that strangers choose leads within.
+    return "any public address" if any(rule.host == "*" for rule in rules) else ""
+
+
+def _rules(text: str) -> list[AllowedUrl]:
+    return [AllowedUrl.parse(rule.strip()) for rule in text.split(",") if rule.strip()]
 
 
 def _flag(name: str) -> str:

@@ -12,7 +12,12 @@ _COPY = "copy the version again, whole; or remove its folder and build it again"
 
 def folder(facts: RepositoryFacts) -> Iterator[Finding]:
     """Whether there is a repository with models in it."""
-    if facts.denied:
+    if facts.absent:
+        yield problem(
+            f"the repository {facts.root.absolute()} is no folder, or is not there",
+            f"name the folder with --repository; or make one: vitrail-build build --default --repository {facts.root}",
+        )
+    elif facts.denied:
         yield problem(
             f"the repository {facts.root} cannot be read: {facts.denied}",
             f"name the folder with --repository, and let this user read all of it: chmod -R a+rX {facts.root}",

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,10 @@ class RepositoryFacts:
     """All of it."""
 
     root: Path
+    absent: bool = False
+    """There is no such folder."""
     denied: str = ""
-    """Why the folder cannot be listed."""
+    """Why the folder, or one within it, cannot be listed."""
     versions: tuple[VersionFacts, ...] = ()
     incomplete: tuple[str, ...] = ()
     """Folders of versions, or of models, that hold no card and that nobody will load."""
@@ -79,6 +82,8 @@ def readable_cards(root: Path) -> Iterator[ModelCard]:
 def read(settings: Settings) -> RepositoryFacts:
     """Read every card and every golden file, and look at all others."""
     root = settings.repository
+    if _is_absent(root):
+        return RepositoryFacts(root, absent=True)
     try:
         # Who may not enter a folder may at times list it, and the other way round.
         folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
@@ -87,8 +92,18 @@ def read(settings: Settings) -> RepositoryFacts:
         return _read(settings, folders)
     except OSError as error:
         place = Path(error.filename or root)
-        where = place.relative_to(root) if place != root and place.is_relative_to(root) else "it"
-        return RepositoryFacts(root, denied=f"{where}: {error.strerror}")
+        where = f"{place.relative_to(root)}: " if place != root and place.is_relative_to(root) else ""
+        return RepositoryFacts(root, denied=f"{where}{error.strerror}")
+
+
+def _is_absent(root: Path) -> bool:
+    """Whether it is no folder; False where nobody may look."""
+    try:
+        return not stat.S_ISDIR(root.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
 
 
 def _read(settings: Settings, folders: list[Path]) -> RepositoryFacts:

@@ -29,7 +29,7 @@ class KeysFile:
         """Read it; UnusableKeys if that cannot be: a service that was to ask for keys does not start without."""
         self._path = path
         self._allowance = allowance
-        self._content = self._read()
+        self._content = content_of(path)
         self.ring = self._ring(self._content)
         self.problem: str | None = None
         """Why the file as it is now is not followed; None if it is."""
@@ -37,7 +37,7 @@ class KeysFile:
     def look(self) -> None:
         """Follow the file if it has changed; what cannot be used is told in the log, and what held before holds on."""
         try:
-            content = self._read()
+            content = content_of(self._path)
             if content != self._content:
                 self._content = content
                 self.ring = self._ring(content)
@@ -51,17 +51,22 @@ class KeysFile:
         else:
             self.problem = None
 
-    def _read(self) -> bytes:
-        try:
-            with self._path.open("rb") as file:
-                return file.read(_LARGEST + 1)
-        except OSError as error:
-            raise UnusableKeys(f"the keys file {self._path} cannot be read: {error.strerror}") from error
-
     def _ring(self, content: bytes) -> KeyRing:
         ring = KeyRing(parsed(content, self._path), self._allowance)
         _log.info("%d keys from %s", len(ring), self._path)
         return ring
+
+
+def content_of(path: Path) -> bytes:
+    """What a keys file holds, up to a byte more than it may; UnusableKeys says why it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_LARGEST + 1)
+    except FileNotFoundError as error:
+        made = f"`vitrail-serve keys new --id NAME >> {path}` makes one"
+        raise UnusableKeys(f"the keys file {path} does not exist; {made}") from error
+    except OSError as error:
+        raise UnusableKeys(f"the keys file {path} cannot be read: {error.strerror}") from error
 
 
 def parsed(content: bytes, path: Path) -> list[KeyEntry]:

@@ -36,7 +36,7 @@ OTHERS: Mapping[type, list[Any]] = {
     dict: [{"x": "y"}, {"RCLONE_X": "y"}, {"x": {"y": "z"}}, {"type": "Bearer"}],
     list: [["x.example"], ["ReadWriteOnce"], ["--x=y"], [{"name": "x"}], [{"name": "x", "port": 1, "weight": 1}],
            [{"podSelector": {"matchLabels": {"x": "y"}}}], [{"ports": [{"port": 7}]}], [{"operator": "Exists"}],
-           [{"name": "x", "args": ["compile"]}]],
+           [{"name": "x", "args": ["compile"]}], ["10.0.0.0/8"]],
     type(None): [7],
 }  # fmt: skip
 """What a value of that type may be changed into; those that the schema takes are tried."""

@@ -104,6 +104,37 @@ def test_the_chart_refuses(said: str) -> None:
     assert said in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    "proxy",
+    ["nix", "", "10.0.0.256", "10.0.0", "010.0.0.1", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8,192.0.2.1",
+     "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8::", "1::2::3", "2001:db8::g", "2001:db8::/129", "ingress.example"],
+)  # fmt: skip
+def test_the_chart_refuses_a_proxy_that_is_none(proxy: str) -> None:
+    """What is neither an address nor a network would be passed over without a word."""
+    with pytest.raises(HelmError) as refusal:
+        render({"gateway": {"trustedProxies": ["10.0.0.0/8", proxy]}})
+    assert "trustedProxies" in str(refusal.value)
+    assert not proxy or "is no address and no network; write them like 192.0.2.1" in str(refusal.value)
+
+
+@pytest.mark.parametrize("proxy", ["*", "0.0.0.0/0", "::/0"])
+def test_the_chart_refuses_to_believe_everybody(proxy: str) -> None:
+    """With such a proxy each caller could claim any address, and limits by address would hold nobody."""
+    with pytest.raises(HelmError) as refusal:
+        render({"gateway": {"trustedProxies": [proxy]}})
+    assert "would let every caller claim any address" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["192.0.2.1", "10.0.0.0/8", "10.1.128.0/17", "128.0.0.0/1", "192.0.2.1/32", "::1", "::", "2001:DB8::/32",
+     "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "fd00::1/128"],
+)  # fmt: skip
+def test_the_chart_takes_a_proxy(proxy: str) -> None:
+    """Addresses and networks of IPv4 and IPv6 are handed on as they stand."""
+    assert render({"gateway": {"trustedProxies": [proxy]}}).settings["FORWARDED_ALLOW_IPS"] == proxy
+
+
 def test_every_object_of_the_schema_is_closed() -> None:
     """No level takes a name that nobody knows, but for maps that are handed through."""
     open_ones = [

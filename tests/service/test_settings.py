@@ -229,6 +229,13 @@ def test_help_lists_every_knob() -> None:
         assert " ".join(str(field.description).split()) in words
 
 
+def test_help_names_the_commands() -> None:
+    """``--help`` tells that the doctor and the keys are there: no flag leads to them."""
+    words = " ".join(serve("--help").stdout.split())
+    assert "vitrail-serve doctor" in words
+    assert "vitrail-serve keys" in words
+
+
 @pytest.mark.parametrize(
     ("port", "grpc_port", "used"), [(8000, None, 8001), (8000, 9000, 9000), (0, None, 0), (80, 0, 0)]
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.doctor.access import Access, admin, key_ages, keys, openness, read, sites, tokens
+from service.doctor.access import Access, admin, key_ages, keys, openness, proxies, read, sites, tokens
 from service.security.keys import ENTRIES, KeyEntry
 from service.settings import Settings
 from tests.service.doctor.telling import OK, PROBLEM, WARNING, levels, only
@@ -115,3 +115,31 @@ def test_an_issuer_that_is_away() -> None:
         jwt_keys="https://127.0.0.1:9/jwks", jwt_issuer="https://issuer.example", jwt_audience="vitrail"
     )
     assert levels(tokens(read(settings, patience_s=0.5))) == [PROBLEM]
+
+
+@pytest.mark.parametrize(
+    ("trusted", "words"),
+    [
+        ("*", "every caller claim any address"),
+        ("10.0.0.0/8,0.0.0.0/0", "every caller claim any address"),
+        ("::/0", "every caller claim any address"),
+        ("nix", "'nix'"),
+        ("10.0.0.0/8, 10.0.0.1/8", "'10.0.0.1/8'"),
+        ("10.0.0.1,*", "'*'"),
+    ],
+)
+def test_proxies_that_are_believed_wrongly(trusted: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word taken from everybody, and an entry that is passed over, are told of."""
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
+    told = only(proxies(read(Settings())))
+    assert (told.level, words in told.found) == (WARNING, True)
+
+
+@pytest.mark.parametrize("trusted", [None, "", "127.0.0.1", "10.0.0.0/8, 2001:db8::/32,::1", "fe80::1%eth0"])
+def test_proxies_that_are_named(trusted: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is said against addresses and networks, nor where nobody is named."""
+    if trusted is None:
+        monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    else:
+        monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
+    assert levels(proxies(read(Settings()))) == [OK]

@@ -6,7 +6,7 @@ import pytest
 
 from service.doctor.combinations import Chosen, addresses, effects, read, sizes, times
 from service.settings import Settings
-from tests.service.doctor.telling import OK, PROBLEM, WARNING, levels
+from tests.service.doctor.telling import OK, PROBLEM, WARNING, levels, only
 
 
 def chosen(*, largest_batch: int = 8, kubernetes: bool = False, **settings: Any) -> Chosen:
@@ -75,11 +75,30 @@ def test_a_fallback_gives_them_an_effect() -> None:
 
 @pytest.mark.parametrize(
     ("allowed", "level"),
-    [("https://*:443", WARNING), ("http://a.example,https://*", WARNING), ("https://*.example.com", OK)],
+    [
+        ("https://*:443", WARNING),
+        ("http://a.example,https://*/", WARNING),
+        ("https://*.example.com", OK),
+        ("rtsp://10.0.0.0/8", OK),
+    ],
 )
 def test_addresses_for_callers(allowed: str, level: str) -> None:
     """Leave to call any host is told of; leave for some is not."""
     assert levels(addresses(chosen(allowed_urls=allowed))) == [level]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "words"),
+    [
+        ("https://*", "call any public address"),
+        ("https://*,rtsp://10.0.0.0/8", "call any public address"),
+        ("http://0.0.0.0/0", "call any address by its number, private ones too"),
+        ("http://*,https://[::]/0", "call any address by its number, private ones too"),
+    ],
+)
+def test_what_they_reach(allowed: str, words: str) -> None:
+    """``*`` leads to public addresses only, and the network of all addresses to every one; each is told as it is."""
+    assert f"lets callers have this service {words}" in only(addresses(chosen(allowed_urls=allowed))).found
 
 
 def test_reading(tiny_repository: Any, monkeypatch: pytest.MonkeyPatch) -> None:

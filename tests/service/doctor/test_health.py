@@ -59,6 +59,17 @@ def test_no_model(folder: str, tmp_path: Path) -> None:
     assert (check, finding.level) == ("repository", PROBLEM)
 
 
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    """The folder is told whole, for a relative one depends on where the command runs, and what makes one."""
+    (tmp_path / "a_file").touch()
+    for name in ("absent", "a_file"):
+        told = only(finding for _, finding in bad(tmp_path / name))
+        assert told.found == f"the repository {tmp_path / name} is no folder, or is not there"
+        assert "--repository" in told.change
+        assert "vitrail-build build" in told.change
+        assert "chmod" not in told.change
+
+
 def test_a_repository_that_may_not_be_read(tmp_path: Path) -> None:
     """What a system's refusal keeps from view is a problem, and nothing is said to be well that nobody saw."""
     told = {check.__name__: only(check(RepositoryFacts(tmp_path, denied="a/1: Permission denied")))
