@@ -106,11 +106,14 @@ def _soak(told: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield _machine(told)
     yield ""
-    yield "| | first quarter | last quarter | growth |"
-    yield "|---|---|---|---|"
+    yield "Least / median / most in each quarter; the growth is that from the first to the last."
+    yield ""
+    yield "| | first | second | third | last | growth of the median | of the least |"
+    yield "|---|---|---|---|---|---|---|"
     for name, one in told["growth"].items():
         title = {"pss_mb": "memory (PSS), MB"}.get(name, name)
-        yield f"| {title} | {one['first']:.1f} | {one['last']:.1f} | {one['growth']:+.1%} |"
+        quarters = " | ".join(" / ".join(f"{value:.0f}" for value in quarter) for quarter in one["quarters"])
+        yield f"| {title} | {quarters} | {one['growth']:+.1%} | {one['floor']:+.1%} |"
 
 
 def _hostile(told: dict[str, Any]) -> Iterator[str]:

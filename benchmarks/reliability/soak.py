@@ -8,6 +8,7 @@ import random
 import statistics
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import psutil
 
@@ -94,14 +95,22 @@ async def _leave(service: Gateway, load: "asyncio.Task[object]") -> int:
     return left
 
 
-def growth(samples: list[Sample]) -> dict[str, dict[str, float]]:
-    """What the process had in the first and in the last quarter, in the median, once it was warm."""
+def growth(samples: list[Sample]) -> dict[str, dict[str, Any]]:
+    """What the process had in each quarter, once it was warm: the least, the median and the most.
+
+    ``growth`` is that of the medians, from the first quarter to the last, and ``floor`` that of the least: memory goes
+    up and down with the pictures that are decoded at a time, and what is kept for ever lifts its lowest level.
+    """
     warm = [sample for sample in samples if sample.at_s >= _WARM_S] or samples
-    quarter = max(1, len(warm) // 4)
+    size = max(1, len(warm) // 4)
+    parts = [warm[:size], warm[size : 2 * size], warm[-2 * size : -size], warm[-size:]]
     found = {}
     for name in ("pss_mb", "descriptors", "threads"):
-        begin, end = (
-            statistics.median(getattr(sample, name) for sample in part) for part in (warm[:quarter], warm[-quarter:])
-        )
-        found[name] = {"first": begin, "last": end, "growth": end / begin - 1}
+        quarters = [_spread([getattr(sample, name) for sample in part or warm]) for part in parts]
+        floor, middle = (quarters[-1][at] / quarters[0][at] - 1 for at in (0, 1))
+        found[name] = {"quarters": quarters, "growth": middle, "floor": floor}
     return found
+
+
+def _spread(values: list[float]) -> tuple[float, float, float]:
+    return min(values), statistics.median(values), max(values)
