@@ -146,7 +146,7 @@ def main() -> None:
     protocol = _protocol(application.access.certificate)
     config = _config(application, application.asgi, settings.port, protocol)
     server = Server(config, application, _admin_config(application, protocol))
-    # All that is there by now stays to the end. A full collection that looked at it too held up every request for 90 ms.
+    # All that is there by now stays to the end. A full collection that looked at it too held up all requests for 90 ms.
     gc.collect()
     gc.freeze()
     server.run()
