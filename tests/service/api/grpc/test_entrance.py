@@ -105,8 +105,9 @@ async def test_a_message_beyond_the_limit(
     tiny_repository: Path, keys: Keys, compression: grpc.Compression, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A message that is too large, also once it is unpacked, is counted as that, and is no mistake of the service's."""
+    settings = {"keys_file": keys.file, "max_body_bytes": 1000, "videos": keys.file.with_name("videos")}
     async with (
-        running(tiny_repository, keys_file=keys.file, max_body_bytes=1000) as service,
+        running(tiny_repository, **settings) as service,
         open_channel(service) as it,
     ):
         large = vision_pb2.ClassifyRequest(images=[bytes(1 << 20)])

@@ -128,7 +128,7 @@ async def test_who_reads_nothing_is_read_no_more(tiny_repository: Path) -> None:
     """A caller who sends on and reads no answer is answered until the pipes are full, and then waits."""
     many = 2000
     async with (
-        running(tiny_repository, max_images_in_flight=1000) as service,
+        running(tiny_repository, max_images_in_flight=1000, adaptive_limit=False) as service,
         listening(service) as address,
         grpc.aio.insecure_channel(address) as channel,
     ):
@@ -147,7 +147,7 @@ async def test_who_reads_nothing_is_read_no_more(tiny_repository: Path) -> None:
 async def test_who_reads_nothing_for_long_is_left(tiny_repository: Path) -> None:
     """A stream whose answers nobody takes ends, and what it held is free."""
     async with (
-        running(tiny_repository, max_images_in_flight=1000, body_timeout_s=0.2) as service,
+        running(tiny_repository, max_images_in_flight=1000, adaptive_limit=False, body_timeout_s=0.2) as service,
         listening(service) as address,
         grpc.aio.insecure_channel(address) as channel,
     ):
