@@ -24,7 +24,7 @@ from tests.service.video.clips import every, write_clip
 _FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 _MEMORY = Path("/sys/fs/cgroup/memory")
 _DISK_BYTES = 16 << 20
-_MEMORY_LEFT = 96 << 20
+_MEMORY_LEFT = 16 << 20
 _BOUNDARY = "e4f1a0c2"
 
 
@@ -96,7 +96,7 @@ async def little_memory() -> Outcome:
             mended = await under_load(callers, breaks, mends)
             notes["times the limit was met"] = int((group / "memory.failcnt").read_text())
             (_MEMORY / "cgroup.procs").write_text(str(service.process.pid))
-            what = "96 MB of memory are left for 10 s; one request in ten is a picture of 24 megapixels, 72 MB decoded"
+            what = "16 MB of memory are left for 10 s; one request in ten is a picture of 24 megapixels, 72 MB decoded"
             return outcome("little memory", what, callers.account, mended, **notes)
 
 
