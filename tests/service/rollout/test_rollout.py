@@ -17,7 +17,7 @@ from tests.service.running import BLUE, GREEN, RED, WHITE, Running, picture, run
 from tests.service.tiny_tasks import fragile_model
 from tests.tiny_models import A_SPEC, colour_model, write_version
 
-RULES = {"window_s": 60, "min_requests": 5}
+RULES = {"window_s": 60, "min_requests": 5, "max_p99_ratio": None}
 
 
 def blind_model() -> Any:
